@@ -1,0 +1,333 @@
+/*
+ * timer.c - monotonic time and the timer wheel
+ *
+ * The wheel is an odometer.  Time in ticks of 10 ms is a number with eleven
+ * digits of six bits; a timer lies at the level of the highest digit in which
+ * its expiry differs from the present tick, in the slot that its own digit
+ * names.  Since it expires later, its digit is the greater one: slots never
+ * wrap, everything at a lower level comes before everything at a higher one,
+ * and the lowest bit set in the lowest level with a bit set is what happens
+ * next.  When the odometer turns over into a slot above level 0 the slot's
+ * timers are dealt out again, each some levels down, so a timer moves at most
+ * ten times in its life and usually once or twice.  Eleven digits hold any
+ * uint64_t, so no interval is too long and nothing wraps after 49.7 days.
+ *
+ * The `busy` bits are set when a timer is put into a slot but only cleared
+ * when somebody finds the slot empty: disarming is then an unlink and nothing
+ * else.  For the same reason `first`, the earliest expiry in a slot, may be
+ * too early after a disarm, never too late; that costs one idle wake-up.
+ *
+ * Timers of 0 ms stand in a list of their own, because the next turn may well
+ * come within the same tick.
+ *
+ * Owns:     the clock as read at the top of the turn, and every armed timer's
+ *           links.
+ * Calls:    the timers' fire().
+ * Lifetime: timers_init() once; timers belong to their owners, who disarm
+ *           them before they free them.
+ */
+#include "timer.h"
+
+#define TICK_MS		10
+#define DIGIT		6			/* bits of a digit */
+#define SLOTS		(1u << DIGIT)
+#define LEVELS		11			/* 11 * 6 bits > 64 */
+
+struct slot {
+	struct timer *head;
+	uint64_t first;			/* tick; while head != NULL */
+};
+
+static struct slot wheel[LEVELS][SLOTS];
+static uint64_t busy[LEVELS];
+static uint64_t tick;			/* done up to and including this one */
+
+static struct timer *soon;		/* 0 ms: the next turn, newest first */
+static struct timer *early;		/* what was in `soon` when it began */
+static struct timer *firing[TICK_MS];	/* of one tick, by millisecond */
+
+static uint64_t now;			/* ms */
+static time_t wall;
+static bool fake;
+static uint64_t fake_start;
+static time_t fake_wall;
+
+static uint64_t
+read_clock(clockid_t id, uint64_t per_second)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * per_second +
+	    (uint64_t)ts.tv_nsec / (1000000000 / per_second);
+}
+
+/* The first tick that is not before `ms`: late by a tick, never early. */
+static uint64_t
+tick_after(uint64_t ms)
+{
+	return ms / TICK_MS + (ms % TICK_MS != 0);
+}
+
+static void
+list_push(struct timer **head, struct timer *t)
+{
+	t->next = *head;
+	if (t->next != NULL)
+		t->next->prev = &t->next;
+	t->prev = head;
+	*head = t;
+}
+
+static void
+list_unlink(struct timer *t)
+{
+	*t->prev = t->next;
+	if (t->next != NULL)
+		t->next->prev = t->prev;
+	t->next = NULL;
+	t->prev = NULL;
+}
+
+/* Fires a whole list; fire() may change what is left of it. */
+static void
+list_fire(struct timer **head)
+{
+	struct timer *t;
+
+	while ((t = *head) != NULL) {
+		list_unlink(t);
+		t->fire(t);
+	}
+}
+
+static void
+wheel_put(struct timer *t)
+{
+	uint64_t expiry = tick_after(t->due), differ = expiry ^ tick;
+	unsigned int level, n;
+	struct slot *s;
+
+	level = differ != 0 ?
+	    (63 - (unsigned int)__builtin_clzll(differ)) / DIGIT : 0;
+	n = (unsigned int)(expiry >> level * DIGIT) & (SLOTS - 1);
+	s = &wheel[level][n];
+	if (s->head == NULL || expiry < s->first)
+		s->first = expiry;
+	list_push(&s->head, t);
+	busy[level] |= UINT64_C(1) << n;
+}
+
+/* The slot that comes next, its level and first tick; NULL: all empty. */
+static struct slot *
+wheel_next(unsigned int *level, uint64_t *start)
+{
+	unsigned int l, n, shift;
+
+	for (l = 0; l < LEVELS; l++) {
+		while (busy[l] != 0) {
+			n = (unsigned int)__builtin_ctzll(busy[l]);
+			if (wheel[l][n].head == NULL) {
+				busy[l] &= busy[l] - 1;
+				continue;
+			}
+			shift = l * DIGIT;
+			*level = l;
+			*start = (uint64_t)n << shift;
+			if (l < LEVELS - 1)
+				*start |= tick >> (shift + DIGIT) <<
+				    (shift + DIGIT);
+			return &wheel[l][n];
+		}
+	}
+	return NULL;
+}
+
+/* Deals the timers of a slot above level 0 out to the levels below. */
+static void
+wheel_deal(struct slot *s)
+{
+	struct timer *t;
+
+	while ((t = s->head) != NULL) {
+		list_unlink(t);
+		wheel_put(t);
+	}
+}
+
+/* Fires a slot of level 0, in the order of the milliseconds asked for. */
+static void
+wheel_fire(struct slot *s)
+{
+	struct timer *t;
+	unsigned int i;
+
+	while ((t = s->head) != NULL) {
+		list_unlink(t);
+		list_push(&firing[(t->due + TICK_MS - 1) % TICK_MS], t);
+	}
+	for (i = 0; i < TICK_MS; i++)
+		list_fire(&firing[i]);
+}
+
+static void
+fire_soon(void)
+{
+	struct timer *t;
+
+	while ((t = soon) != NULL) {	/* turns it round: oldest first */
+		list_unlink(t);
+		list_push(&early, t);
+	}
+	list_fire(&early);
+}
+
+/* Makes it `ms` o'clock and fires what is due, in order. */
+static void
+advance_to(uint64_t ms)
+{
+	uint64_t start, end = ms / TICK_MS;
+	unsigned int level;
+	struct slot *s;
+
+	now = ms;
+	fire_soon();
+	while ((s = wheel_next(&level, &start)) != NULL && start <= end) {
+		tick = start;
+		if (level > 0)
+			wheel_deal(s);
+		else
+			wheel_fire(s);
+	}
+	tick = end;
+}
+
+/* When something is to be done next, in ms; UINT64_MAX: never. */
+static uint64_t
+next_event(void)
+{
+	unsigned int level;
+	uint64_t start;
+	struct slot *s;
+
+	if (soon != NULL)
+		return now;
+	s = wheel_next(&level, &start);
+	return s != NULL ? s->first * TICK_MS : UINT64_MAX;
+}
+
+void
+timers_init(void)
+{
+	unsigned int l, n;
+
+	for (l = 0; l < LEVELS; l++) {
+		for (n = 0; n < SLOTS; n++)
+			while (wheel[l][n].head != NULL)
+				list_unlink(wheel[l][n].head);
+		busy[l] = 0;
+	}
+	for (n = 0; n < TICK_MS; n++)
+		while (firing[n] != NULL)
+			list_unlink(firing[n]);
+	while (early != NULL)
+		list_unlink(early);
+	while (soon != NULL)
+		list_unlink(soon);
+	fake = false;
+	now = read_clock(CLOCK_MONOTONIC, 1000);
+	wall = time(NULL);
+	tick = now / TICK_MS;
+}
+
+uint64_t
+timer_now(void)
+{
+	return now;
+}
+
+time_t
+timer_wall(void)
+{
+	return wall;
+}
+
+uint64_t
+timer_usec(void)
+{
+	return read_clock(CLOCK_MONOTONIC, 1000000);
+}
+
+void
+timer_arm(struct timer *t, uint64_t ms)
+{
+	timer_disarm(t);
+	if (ms > UINT64_MAX - TICK_MS - now)
+		ms = UINT64_MAX - TICK_MS - now;
+	t->due = now + ms;
+	if (ms == 0)
+		list_push(&soon, t);
+	else
+		wheel_put(t);
+}
+
+void
+timer_disarm(struct timer *t)
+{
+	if (t->prev != NULL)
+		list_unlink(t);
+}
+
+uint64_t
+timer_left(const struct timer *t)
+{
+	return timer_armed(t) && t->due > now ? t->due - now : 0;
+}
+
+void
+timer_advance(void)
+{
+	if (!fake)
+		wall = time(NULL);
+	advance_to(fake ? now : read_clock(CLOCK_MONOTONIC, 1000));
+}
+
+/*
+ * Measured from the clock itself, not from the top of the turn: a long turn
+ * must not make the next timer later still.
+ */
+uint64_t
+timer_sleep(uint64_t max)
+{
+	uint64_t at = next_event(), from;
+
+	if (at == UINT64_MAX)
+		return max;
+	from = fake ? now : read_clock(CLOCK_MONOTONIC, 1000);
+	if (at <= from)
+		return 0;
+	return at - from < max ? at - from : max;
+}
+
+void
+timer_fake(uint64_t ms)
+{
+	uint64_t at, target;
+
+	if (!fake) {
+		fake = true;
+		fake_start = tick_after(read_clock(CLOCK_MONOTONIC, 1000)) *
+		    TICK_MS;
+		fake_wall = time(NULL);
+		wall = fake_wall;
+		advance_to(fake_start);
+	}
+	target = now + ms;
+	do {
+		at = next_event();
+		if (at > target)
+			at = target;
+		wall = fake_wall + (time_t)((at - fake_start) / 1000);
+		advance_to(at);
+	} while (at < target || soon != NULL);
+}
