@@ -1,0 +1,102 @@
+/*
+ * counters.h - one list of counters with their names
+ *
+ * A counter is one row here: the struct, `show counters`, its reset and the
+ * documentation table all come from the row.  64 bits, owned by the loop's
+ * only thread, so a plain increment.  Sections group them when shown.
+ */
+#ifndef COUNTERS_H
+#define COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define COUNTERS(X)							       \
+	/* what passes the TUN device: "Ethernet" in the old listing */	       \
+	X(eth_rx_bytes, "bytes read from the TUN device")		       \
+	X(eth_rx_packets, "packets read from the TUN device")		       \
+	X(eth_rx_errors, "reads from the TUN device that failed")	       \
+	X(eth_tx_bytes, "bytes written to the TUN device")		       \
+	X(eth_tx_packets, "packets written to the TUN device")		       \
+	X(eth_tx_errors, "writes to the TUN device that failed")	       \
+	/* what passes the L2TP socket */				       \
+	X(tunnel_rx_bytes, "bytes received from LACs, L2TP header included")   \
+	X(tunnel_rx_packets, "datagrams received from LACs")		       \
+	X(tunnel_rx_errors, "datagrams from LACs dropped as malformed")	       \
+	X(tunnel_tx_bytes, "bytes sent to LACs, L2TP header included")	       \
+	X(tunnel_tx_packets, "datagrams sent to LACs")			       \
+	X(tunnel_tx_errors, "datagrams to LACs that could not be sent")	       \
+	X(tunnel_retries, "control messages sent again")		       \
+	/* L2TP control */						       \
+	X(tunnel_created, "tunnels established")			       \
+	X(tunnel_timeout, "tunnels lost: control message not acknowledged")    \
+	X(tunnel_overflow, "tunnels refused: no free tunnel")		       \
+	X(tunnel_duplicates, "control messages received again")	       \
+	X(tunnel_held, "control messages that came early and were held")       \
+	X(tunnel_out_of_window, "control messages outside the window")	       \
+	X(tunnel_auth_failed, "tunnels refused: authentication failed")	       \
+	X(sccrq_limited, "SCCRQs dropped by the rate limit of their source")   \
+	X(unknown_tunnel, "datagrams for a tunnel that is not open")	       \
+	X(unknown_session, "packets for a session that is not open")	       \
+	X(wrong_peer, "datagrams from an address that is not the tunnel's")    \
+	X(session_created, "sessions established (ICCN received)")	       \
+	X(session_timeout, "sessions ended by a time limit")		       \
+	X(session_overflow, "calls refused: no free session")		       \
+	/* PPP */							       \
+	X(ppp_rx_control, "PPP control packets received")		       \
+	X(ppp_rx_malformed, "PPP packets dropped as malformed")		       \
+	X(ppp_rx_unexpected, "PPP packets dropped: not allowed in this phase") \
+	X(ppp_auth_ok, "subscribers authenticated")			       \
+	X(ppp_auth_failed, "subscribers refused")			       \
+	X(ppp_echo_timeout, "sessions lost: no reply to LCP echo")	       \
+	/* RADIUS */							       \
+	X(radius_requests, "RADIUS requests sent the first time")	       \
+	X(radius_retries, "RADIUS requests sent again")			       \
+	X(radius_timeout, "RADIUS requests given up")			       \
+	X(radius_overflow, "RADIUS requests refused: too many outstanding")    \
+	X(radius_bad_reply, "RADIUS replies dropped: failed verification")     \
+	X(radius_late_reply, "RADIUS replies to nothing outstanding")	       \
+	X(acct_queued, "accounting records queued")			       \
+	X(acct_dropped, "accounting records lost: queue full or too old")      \
+	/* addresses */							       \
+	X(ip_allocated, "addresses taken from the pool")		       \
+	X(ip_freed, "addresses given back to the pool")			       \
+	X(ip_exhausted, "sessions refused: pool empty")			       \
+	X(arp_sent, "gratuitous ARPs sent")				       \
+	/* data path drops */						       \
+	X(drop_no_route, "packets from the TUN device for no session")	       \
+	X(drop_not_open, "packets for a session whose IPCP is not open")       \
+	X(drop_spoofed, "subscriber packets with a source not their own")      \
+	X(drop_malformed, "subscriber packets with a broken IP header")	       \
+	X(drop_limited, "packets over packet_limit")			       \
+	X(drop_sequence, "data packets dropped as out of sequence")	       \
+	X(mss_clamped, "TCP SYNs whose MSS was lowered")		       \
+	X(icmp_sent, "ICMP host unreachable sent")			       \
+	X(packets_snooped, "copies of intercepted packets sent")
+
+struct counters {
+#define X(name, help) uint64_t name;
+	COUNTERS(X)
+#undef X
+};
+
+extern struct counters counters;
+
+#define COUNT(name)		((void)counters.name++)
+#define COUNT_ADD(name, n)	((void)(counters.name += (uint64_t)(n)))
+
+/* One row of the list: name, help, and where it lies in struct counters. */
+struct counter_row {
+	const char *name, *help;
+	size_t off;
+};
+extern const struct counter_row counter_rows[];
+extern const size_t counter_rows_n;
+
+/* The value of a row now. */
+uint64_t counter_value(const struct counter_row *);
+
+/* Sets all to zero (`clear counters`). */
+void counters_clear(void);
+
+#endif

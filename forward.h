@@ -1,0 +1,40 @@
+/*
+ * forward.h - the data path: UDP <-> TUN, in batches
+ *
+ * Owns the L2TP socket and the TUN device's descriptor.  Upstream: a batch of
+ * datagrams is read; control goes to tunnel_input(), PPP that is not IPv4 to
+ * ppp_input(), IPv4 is checked and written to the TUN.  Downstream: a batch
+ * of IP packets is read, each looked up once, wrapped and sent.  What
+ * forward_send() queues leaves at the latest at the end of the turn.
+ */
+#ifndef FORWARD_H
+#define FORWARD_H
+
+#include "l2tpns.h"
+
+/*
+ * Opens the L2TP socket (bind_address, port 1701) and takes over the TUN
+ * descriptor tun_fd (-1: none, for tests).  False with a reason in err.
+ */
+bool forward_init(int tun_fd, char *err, size_t errlen);
+void forward_exit(void);
+
+/* Queues one whole L2TP datagram for a LAC; copies it.  False when full. */
+bool forward_send(const struct peer *, const void *buf, size_t len);
+
+/* Sends what is queued. */
+void forward_flush(void);
+
+/* The packet handlers, apart from sockets, for tests and fuzzing. */
+void forward_from_lac(const struct peer *, uint8_t *buf, size_t len);
+void forward_from_tun(uint8_t *ip, size_t len);
+
+/*
+ * Where forward_from_lac() puts IP packets, and where wrapped packets go:
+ * normally the TUN and the socket; tests put their own.
+ */
+extern void (*forward_tun_write)(const uint8_t *ip, size_t len);
+extern bool (*forward_lac_write)(const struct peer *, const void *buf,
+    size_t len);
+
+#endif

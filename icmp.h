@@ -1,0 +1,28 @@
+/*
+ * icmp.h - ICMP host unreachable, and gratuitous ARP
+ */
+#ifndef ICMP_H
+#define ICMP_H
+
+#include "l2tpns.h"
+
+bool icmp_init(char *err, size_t errlen);
+
+/*
+ * Answers an IP packet that has no session: type 3 code 1 quoting the header
+ * and 64 octets, at most icmp_rate a second, never for multicast, broadcast,
+ * ICMP errors, fragments but the first, or a source that is no host.
+ */
+void icmp_unreachable(const uint8_t *ip, size_t len);
+
+/* Builds it without sending: the length, or 0 if none may be sent. */
+size_t icmp_build_unreachable(const uint8_t *ip, size_t len, uint32_t from,
+    uint8_t *out, size_t size);
+
+/*
+ * Broadcasts a gratuitous ARP for addr on the interface whose subnet holds
+ * it, else on that of the default route.  False with a reason in err.
+ */
+bool garp_send(uint32_t addr, char *err, size_t errlen);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * session.h - a call from ICRQ to CDN, and all that is undone when it ends
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "l2tpns.h"
+
+struct auth_result;
+
+/* Acct-Terminate-Cause, RFC 2866 5.10. */
+enum terminate_cause {
+	CAUSE_USER_REQUEST = 1, CAUSE_LOST_CARRIER = 2, CAUSE_LOST_SERVICE = 3,
+	CAUSE_IDLE_TIMEOUT = 4, CAUSE_SESSION_TIMEOUT = 5,
+	CAUSE_ADMIN_RESET = 6, CAUSE_ADMIN_REBOOT = 7, CAUSE_PORT_ERROR = 8,
+	CAUSE_NAS_ERROR = 9, CAUSE_NAS_REQUEST = 10, CAUSE_NAS_REBOOT = 11,
+	CAUSE_SERVICE_UNAVAILABLE = 15, CAUSE_USER_ERROR = 17
+};
+
+/*
+ * Ends a session from our side: one LCP Terminate-Request if LCP is up, CDN
+ * with result and error (RFC 2661 4.4.2; error 0: none), accounting Stop if
+ * a Start was sent, routes and address given back, slot freed at the end of
+ * the turn.  Safe to call twice and from inside the session's own callbacks.
+ */
+void session_shutdown(struct session *, enum terminate_cause,
+    uint16_t cdn_result, uint16_t cdn_error, const char *reason);
+
+/* The same without a CDN: the LAC has said CDN or StopCCN, or is gone. */
+void session_kill(struct session *, enum terminate_cause, const char *reason);
+
+/*
+ * The answer to auth_start(): checks and applies the reply (address, DNS,
+ * routes, limits, Class), drops an older session of the same user or address
+ * (but for allow_duplicate_users), and tells ppp_auth_result().
+ */
+void session_auth_done(struct session *, const struct auth_result *);
+
+/* From ppp.c: IPCP is Opened / is Opened no longer (LCP renegotiates). */
+void session_network_up(struct session *);
+void session_network_down(struct session *);
+
+/* From ppp.c: LCP came down for good, for this reason; sends the CDN. */
+void session_ppp_finished(struct session *, enum terminate_cause,
+    const char *reason);
+
+/*
+ * Sends one PPP frame to the subscriber: protocol field and address/control
+ * as agreed (LCP always in full, RFC 1661 6.5), L2TP header in front.
+ * False when it could not be queued.
+ */
+bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
+    size_t len);
+
+/* The in-use session of this user name (exact), newest first, or NULL. */
+struct session *session_by_user(const char *user);
+/* The in-use session that owns this address, or NULL. */
+struct session *session_by_ip(uint32_t ip);
+
+/* A log line's "(user at a.b.c.d from LAC)" part; static buffer. */
+const char *session_name(const struct session *);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * tunnel.h - L2TP tunnels: intake of control messages, state, tear-down
+ */
+#ifndef TUNNEL_H
+#define TUNNEL_H
+
+#include "l2tp_avp.h"
+#include "l2tpns.h"
+#include "tunnel_ctl.h"
+
+/* This process's own part of a tunnel. */
+struct tunnel_local {
+	struct ctl ctl;
+	struct timer hello;		/* 60 s of silence: RFC 2661 5.5 */
+	struct timer life;		/* half-open limit, or end of closing */
+	uint8_t challenge[16];		/* ours, when we challenged */
+	bool challenged;
+	bool answered;			/* the peer has been heard after SCCRP */
+	uint32_t first_sid;		/* list of its sessions */
+	uint16_t *map_ids;		/* local session id -> sid, open hash */
+	uint32_t *map_sids;
+	uint32_t map_size, map_used;
+};
+
+bool tunnel_init(char *err, size_t errlen);
+
+/* One control datagram, header decoded; see forward.c. */
+void tunnel_input(const struct peer *, const struct l2tp_header *,
+    const uint8_t *buf, size_t len);
+
+/*
+ * Data path: the tunnel whose local_id this is, or NULL; and the session of
+ * that local_id inside it, or NULL.  One probe each as a rule.
+ */
+struct tunnel *tunnel_by_local_id(uint16_t id);
+struct session *tunnel_session(const struct tunnel *, uint16_t local_id);
+
+/*
+ * Sends a session's message over its tunnel: built by the caller with
+ * l2tp_msg_begin(tunnel->peer_id, ...).
+ */
+bool tunnel_send(struct tunnel *, const void *msg, size_t len);
+
+/*
+ * Ends a tunnel: every session is shut down (CDN each if `each`), StopCCN
+ * with result and error, then the slot is kept for repeats and freed.
+ */
+void tunnel_shutdown(struct tunnel *, uint16_t result, uint16_t error,
+    const char *reason, bool each);
+
+/* Links a session to its tunnel under a fresh random local_id. */
+bool tunnel_add_session(struct tunnel *, struct session *);
+void tunnel_remove_session(struct tunnel *, struct session *);
+
+/* Free Opening Open Dieing, as the manual spells them. */
+const char *tunnel_state_name(const struct tunnel *);
+
+/* All tunnels: shut down for exit; true when nothing is left to wait for. */
+void tunnels_shutdown(const char *reason);
+bool tunnels_quiet(void);
+
+#endif

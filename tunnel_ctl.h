@@ -1,0 +1,79 @@
+/*
+ * tunnel_ctl.h - reliable delivery of control messages (RFC 2661 5.8, App. A)
+ *
+ * Between the socket and the tunnel's state machine: numbers, acknowledges,
+ * holds what came early, drops duplicates (but acknowledges them again),
+ * sends again with back-off, and keeps to the peer's window with slow start.
+ * Knows nothing of AVPs beyond the header, and neither tables nor sockets:
+ * the owner gives it two functions, so the whole machine runs in tests.
+ */
+#ifndef TUNNEL_CTL_H
+#define TUNNEL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "timer.h"
+
+#define CTL_RETRIES	5	/* sent again at most so often (5.8) */
+
+struct ctl_msg;			/* one queued or held message */
+
+struct ctl_ops {
+	/* Puts one datagram on the wire. */
+	void (*send)(void *owner, const void *buf, size_t len);
+	/*
+	 * The next message in order: the whole datagram, and its session id
+	 * header field.  May call any ctl function but ctl_free().
+	 */
+	void (*deliver)(void *owner, const uint8_t *buf, size_t len);
+	/* Retries are used up (ctl is quiet from now on). */
+	void (*dead)(void *owner);
+};
+
+struct ctl {
+	const struct ctl_ops *ops;
+	void *owner;
+	uint16_t peer_id;		/* tunnel id for ZLBs; 0 until known */
+	uint16_t Ns;			/* of the next new message */
+	uint16_t Nr;			/* next expected from the peer */
+	uint16_t una;			/* oldest not acknowledged */
+	uint16_t window;		/* ours: how far ahead we hold */
+	uint16_t peer_window;		/* its Receive Window Size, >= 1 */
+	uint16_t cwnd, ssthresh, cwnd_part;	/* appendix A */
+	uint8_t tries;			/* of the oldest message */
+	uint8_t max_retries;		/* CTL_RETRIES as a rule */
+	bool ack_owed, dead;
+	uint32_t queued;		/* messages waiting or in flight */
+	struct ctl_msg *head, *tail, *unsent;	/* send queue, by Ns */
+	struct ctl_msg **held;		/* ring of `window`, early messages */
+	struct timer retry, ack;	/* retransmission; delayed ZLB */
+	uint64_t last_recv;		/* ms, anything valid from the peer */
+};
+
+/* False when out of memory.  Ns and Nr start at 0. */
+bool ctl_init(struct ctl *, const struct ctl_ops *, void *owner,
+    uint16_t window);
+void ctl_free(struct ctl *);
+
+/*
+ * Queues a finished message (its Ns, Nr are stamped here) and sends it as
+ * soon as windows allow.  Copies.  False when out of memory or dead.
+ */
+bool ctl_send(struct ctl *, const void *msg, size_t len);
+
+/*
+ * A control datagram from the right peer.  Ns, Nr are its header's; zlb when
+ * it has no AVPs.  Delivers zero or more messages.  Never answers a ZLB.
+ */
+void ctl_receive(struct ctl *, uint16_t Ns, uint16_t Nr, bool zlb,
+    const uint8_t *buf, size_t len);
+
+/* Everything we sent has been acknowledged. */
+bool ctl_idle(const struct ctl *);
+
+/* Sends the acknowledgement that is owed now instead of a little later. */
+void ctl_ack_now(struct ctl *);
+
+#endif
