@@ -27,7 +27,10 @@ enum log_level {
 /* The word for a level: CRIT ERROR WARN INFO CALL DATA. */
 const char *log_level_name(enum log_level);
 
-/* Lines above this level are not written.  0..5, the config key `debug`. */
+/*
+ * Lines above this level are not written.  0..5, the config key `debug`;
+ * before it is known, LOG_L_WARN.
+ */
 void log_set_level(int level);
 int log_get_level(void);
 
@@ -38,8 +41,14 @@ int log_get_level(void);
  */
 bool log_open(const char *where, char *err, size_t errlen);
 
-/* Closes and opens the log again by the same name (SIGHUP, logrotate). */
+/*
+ * Closes and opens the log again by the same name (SIGHUP, logrotate).  If
+ * that fails the old one stays in use.
+ */
 void log_reopen(void);
+
+/* The socket of syslogd, /dev/log; a test puts its own here. */
+extern const char *log_syslog_path;
 
 /*
  * A second listener for every line up to its own level (the CLI's `debug`);
@@ -48,7 +57,11 @@ void log_reopen(void);
 void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
     const char *text), int level);
 
-/* One line about tunnel tid and session sid (0: none). */
+/*
+ * One line about tunnel tid and session sid (0: none).  Control characters
+ * and bytes above 126 in the text are escaped; a backslash is not, so that
+ * the result of log_escape() may be part of it.  Keeps errno.
+ */
 void log_line(enum log_level, uint32_t tid, uint32_t sid,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
