@@ -1,10 +1,10 @@
 /*
  * table.h - tunnel and session slots
  *
- * Slots are numbered from 1 and given out lowest first, so that memory (one
- * reserved mapping each) grows with use only.  Every access by number goes
- * through the checked accessors here: an id that is out of range or free
- * gives NULL.  In ASan builds free slots are poisoned.
+ * Slots are numbered from 1; one given back is the next to be given out, and
+ * memory (one reserved mapping each) grows with the peak number in use only.
+ * Every access by number goes through the checked accessors here: an id that
+ * is out of range or free gives NULL.  In ASan builds free slots are poisoned.
  */
 #ifndef TABLE_H
 #define TABLE_H

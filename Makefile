@@ -1,0 +1,184 @@
+# l2tpns - plain GNU make; `make help` lists the targets.
+
+PREFIX	?= /usr
+DESTDIR	?=
+SBINDIR	= $(PREFIX)/sbin
+LIBDIR	= $(PREFIX)/lib/l2tpns
+MANDIR	= $(PREFIX)/share/man
+ETCDIR	= /etc/l2tpns
+
+CC	?= cc
+SAN	?=
+comma	:= ,
+# Every set of sanitizers, and every compiler but the default, builds apart.
+B	:= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))$(if $(findstring clang,$(CC)),/clang)
+
+PKGS	= nettle libmnl
+WARN	= -Wall -Wextra -Wformat=2 -Wshadow -Wvla -Wimplicit-fallthrough \
+	  -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	  -Wconversion -Wno-sign-conversion
+HARDEN	= -fstack-protector-strong -fstack-clash-protection \
+	  -fcf-protection=full -ftrivial-auto-var-init=zero \
+	  -fno-delete-null-pointer-checks -fno-strict-overflow \
+	  -fno-strict-aliasing
+OPT	?= -O2 -g
+CFLAGS	?=
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
+	    echo -lnettle -lmnl)
+ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) -fPIE -I. -pthread \
+	     -DETCDIR='"$(ETCDIR)"' $(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
+LIBS	= $(PKG_LIBS)
+ifneq ($(SAN),)
+SANFLAGS = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+HARDEN	+= -D_FORTIFY_SOURCE=$(if $(findstring clang,$(CC)),2,3)
+endif
+# clang 14 wants to hear that zero-initialised locals are meant.
+ifneq ($(findstring clang,$(CC)),)
+HARDEN	:= $(filter-out -ftrivial-auto-var-init=zero,$(HARDEN))
+endif
+
+# The daemon, floor by floor (Docs/DESIGN.md).
+BRICKS	= timer loop log digest lpm
+FACTS	= config table ippool counters
+CODECS	= l2tp_avp ppp_opt radius_attr ipv4
+MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
+	  auth radius accounting secrets forward tun icmp
+DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) l2tpns
+OBJS	= $(DAEMON:%=$(B)/%.o)
+
+UNIT_TESTS = $(patsubst tests/unit/%_test.c,%,$(wildcard tests/unit/*_test.c))
+FUZZERS	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES	= $(B)/bench/lacsim $(B)/bench/radresp
+
+.PHONY: all help install clean check check-unit check-replay check-fuzz \
+	check-system check-long fuzz bench bench-tools demo docs deps
+.DELETE_ON_ERROR:
+
+all: $(B)/l2tpns
+
+help:
+	@echo 'make              build the daemon into $(B)/'
+	@echo 'make install      DESTDIR= PREFIX=   binaries, configuration, manual'
+	@echo 'make demo         three subscribers online, on this machine (root)'
+	@echo 'make check        all tests but the long ones (root)'
+	@echo 'make check-unit   unit tests only'
+	@echo 'make check-replay scripted conversations only'
+	@echo 'make check-fuzz   replay the fuzz corpora'
+	@echo 'make check-system tests against real peers (root); T= selects'
+	@echo 'make check-long   soak, scale and full fuzzing (root)'
+	@echo 'make fuzz TIME=60 fuzz each target for TIME seconds (clang)'
+	@echo 'make bench        measure beside Debian l2tpns 2.4.1 (root)'
+	@echo 'make docs         write the tables in Docs/ from the source'
+	@echo 'make deps         install from Debian what building and testing need'
+	@echo 'make clean'
+	@echo 'SAN=address,undefined works with every target; CC=clang too.'
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/l2tpns: $(OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# --- tests --------------------------------------------------------------
+
+# One line per test: NAME_test_OBJS = the daemon's objects that it links.
+include tests/unit/objs.mk
+
+$(B)/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/unit -MMD -MP -c -o $@ $<
+
+.SECONDEXPANSION:
+$(B)/unit/%_test: $(B)/unit/%_test.o $$(addprefix $(B)/,$$(%_test_OBJS)) \
+    tests/unit/objs.mk
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) -lcmocka \
+	    $($*_test_LIBS)
+
+check-unit: $(UNIT_TESTS:%=$(B)/unit/%_test)
+	@tests/run-unit.sh $^
+
+REPLAY_OBJS = $(filter-out $(B)/l2tpns.o,$(OBJS))
+$(B)/replay/%.o: tests/replay/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/replay/replay: $(B)/replay/replay.o $(REPLAY_OBJS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+check-replay: $(B)/replay/replay
+	@tests/run-replay.sh $< tests/replay/*.replay
+
+# Fuzz targets: clang's libFuzzer with ASan and UBSan, objects of their own.
+FB	= build/fuzz
+FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS = -std=gnu11 -O1 -g $(WARN) -I. -Itests/unit $(PKG_CFLAGS) \
+	  -DETCDIR='"$(ETCDIR)"' $(FUZZ_SAN)
+$(FB)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+$(FB)/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $$(addprefix $(FB)/,$$(fuzz_%_OBJS)) \
+    tests/unit/objs.mk
+	clang $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(LIBS)
+
+check-fuzz: $(FUZZERS:%=$(FB)/fuzz_%)
+	@tests/run-fuzz.sh 0 $^
+
+TIME	?= 60
+fuzz: $(FUZZERS:%=$(FB)/fuzz_%)
+	@tests/run-fuzz.sh $(TIME) $^
+
+bench-tools: $(BENCHES)
+$(BENCHES) &: FORCE
+	@$(MAKE) --no-print-directory -C tests/bench SAN='$(SAN)'
+FORCE:
+
+check-system: all bench-tools
+	@tests/run-system.sh '$(B)' $(T)
+
+check:
+	@tests/check.sh
+
+check-long:
+	@tests/check.sh long
+
+deps:
+	@tests/install-deps.sh
+
+bench: all bench-tools
+	@tests/bench/bench.sh
+
+demo:
+	@tests/demo.sh
+
+# --- documents and installation -----------------------------------------
+
+$(B)/gendoc: $(B)/Docs/gendoc.o $(B)/config.o $(B)/counters.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+docs: $(B)/gendoc
+	$(B)/gendoc config > Docs/config.md
+	$(B)/gendoc counters > Docs/counters.md
+
+CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(ETCDIR) \
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
+	install -m 755 $(B)/l2tpns $(DESTDIR)$(SBINDIR)/l2tpns
+	@for f in $(CONFIGS); do \
+	    to=$(DESTDIR)$(ETCDIR)/$$f; mode=644; \
+	    case $$f in startup-config|users|ppp-secrets) mode=600;; \
+	    build-garden) mode=755;; esac; \
+	    if [ -e "$$to" ]; then to=$$to.default; fi; \
+	    echo "install -m $$mode etc/$$f.default $$to"; \
+	    install -m $$mode etc/$$f.default "$$to"; \
+	done
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(B)/*.d $(B)/unit/*.d $(B)/replay/*.d $(FB)/*.d \
+	$(FB)/tests/*/*.d)

@@ -1,0 +1,272 @@
+/*
+ * table.c - tunnel and session slots
+ *
+ * Four arrays, each one reserved mapping that the kernel backs page by page
+ * as slots are first used: facts and locals of sessions, facts and locals of
+ * tunnels.  A slot given back is the first to be given out again, and a new
+ * one is cut from the front of the untouched part, so that the memory held is
+ * that of the largest number of sessions there ever were.
+ *
+ * AddressSanitizer cannot see an index that runs from one slot into the next
+ * inside one mapping, so free slots are poisoned by hand.
+ *
+ * Owns:     the slots and their numbers.  What is in them belongs to others.
+ * Calls:    nothing.
+ * Lifetime: table_init() to table_free(), once a process (often in tests).
+ */
+#include "table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TABLE_ASAN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TABLE_ASAN
+#endif
+#endif
+
+#ifdef TABLE_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n)	__asan_poison_memory_region((p), (n))
+#define UNPOISON(p, n)	__asan_unpoison_memory_region((p), (n))
+#else
+#define POISON(p, n)	((void)(p), (void)(n))
+#define UNPOISON(p, n)	((void)(p), (void)(n))
+#endif
+
+/* One numbered table: two arrays in step, and which slots are in use. */
+struct slots {
+	uint32_t max;			/* numbers run from 1 to max */
+	uint32_t high;			/* highest number ever given out */
+	uint32_t used;
+	uint32_t nfree;
+	uint32_t *free;			/* numbers given back, a stack */
+	uint64_t *in_use;		/* a bit per number */
+	size_t fact_size, local_size;
+	char *facts, *locals;
+};
+
+static struct slots sessions, tunnels;
+
+static void *
+reserve(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void
+release(void *p, size_t size)
+{
+	if (p == NULL)
+		return;
+	UNPOISON(p, size);
+	munmap(p, size);
+}
+
+static size_t
+bitmap_bytes(const struct slots *t)
+{
+	return ((size_t)t->max / 64 + 1) * sizeof(uint64_t);
+}
+
+static void
+slots_free(struct slots *t)
+{
+	size_t n = (size_t)t->max + 1;
+
+	release(t->facts, n * t->fact_size);
+	release(t->locals, n * t->local_size);
+	release(t->free, n * sizeof(uint32_t));
+	release(t->in_use, bitmap_bytes(t));
+	*t = (struct slots){ 0 };
+}
+
+static bool
+slots_init(struct slots *t, uint32_t max, size_t fact_size, size_t local_size)
+{
+	size_t n = (size_t)max + 1;
+
+	*t = (struct slots){
+		.max = max, .fact_size = fact_size, .local_size = local_size
+	};
+	t->facts = reserve(n * fact_size);
+	t->locals = reserve(n * local_size);
+	t->free = reserve(n * sizeof(uint32_t));
+	t->in_use = reserve(bitmap_bytes(t));
+	if (t->facts == NULL || t->locals == NULL || t->free == NULL ||
+	    t->in_use == NULL) {
+		slots_free(t);
+		errno = ENOMEM;
+		return false;
+	}
+	POISON(t->facts, n * fact_size);
+	POISON(t->locals, n * local_size);
+	return true;
+}
+
+static inline bool
+slots_has(const struct slots *t, uint32_t n)
+{
+	return n - 1 < t->high && (t->in_use[n / 64] >> (n % 64) & 1) != 0;
+}
+
+static inline void *
+slots_fact(const struct slots *t, uint32_t n)
+{
+	return slots_has(t, n) ? t->facts + n * t->fact_size : NULL;
+}
+
+/* A number, its slots zeroed; 0 when full. */
+static uint32_t
+slots_take(struct slots *t)
+{
+	uint32_t n;
+
+	if (t->nfree > 0)
+		n = t->free[--t->nfree];
+	else if (t->high < t->max)
+		n = ++t->high;
+	else
+		return 0;
+	t->used++;
+	t->in_use[n / 64] |= UINT64_C(1) << (n % 64);
+	UNPOISON(t->facts + n * t->fact_size, t->fact_size);
+	UNPOISON(t->locals + n * t->local_size, t->local_size);
+	memset(t->facts + n * t->fact_size, 0, t->fact_size);
+	memset(t->locals + n * t->local_size, 0, t->local_size);
+	return n;
+}
+
+static void
+slots_give(struct slots *t, uint32_t n)
+{
+	if (!slots_has(t, n))
+		return;
+	t->used--;
+	t->in_use[n / 64] &= ~(UINT64_C(1) << (n % 64));
+	t->free[t->nfree++] = n;
+	POISON(t->facts + n * t->fact_size, t->fact_size);
+	POISON(t->locals + n * t->local_size, t->local_size);
+}
+
+/* The lowest number in use above n, or 0; skips 64 free slots at a step. */
+static uint32_t
+slots_next(const struct slots *t, uint32_t n)
+{
+	for (n++; n <= t->high; n = (n / 64 + 1) * 64) {
+		uint64_t word = t->in_use[n / 64] >> (n % 64);
+
+		if (word != 0)
+			return n + (uint32_t)__builtin_ctzll(word);
+	}
+	return 0;
+}
+
+bool
+table_init(uint32_t max_sessions, uint32_t max_tunnels)
+{
+	if (!slots_init(&sessions, max_sessions, sizeof(struct session),
+	    sizeof(struct session_local)))
+		return false;
+	if (!slots_init(&tunnels, max_tunnels, sizeof(struct tunnel),
+	    sizeof(struct tunnel_local))) {
+		slots_free(&sessions);
+		return false;
+	}
+	return true;
+}
+
+void
+table_free(void)
+{
+	slots_free(&sessions);
+	slots_free(&tunnels);
+}
+
+struct session *
+table_session_new(void)
+{
+	uint32_t n = slots_take(&sessions);
+	struct session *s = slots_fact(&sessions, n);
+
+	if (s != NULL)
+		s->sid = n;
+	return s;
+}
+
+struct tunnel *
+table_tunnel_new(void)
+{
+	uint32_t n = slots_take(&tunnels);
+	struct tunnel *t = slots_fact(&tunnels, n);
+
+	if (t != NULL)
+		t->tid = n;
+	return t;
+}
+
+void
+table_session_del(struct session *s)
+{
+	slots_give(&sessions, s->sid);
+}
+
+void
+table_tunnel_del(struct tunnel *t)
+{
+	slots_give(&tunnels, t->tid);
+}
+
+struct session *
+session_by_sid(uint32_t sid)
+{
+	return slots_fact(&sessions, sid);
+}
+
+struct tunnel *
+tunnel_by_tid(uint32_t tid)
+{
+	return slots_fact(&tunnels, tid);
+}
+
+struct session_local *
+session_local(const struct session *s)
+{
+	return (struct session_local *)sessions.locals + s->sid;
+}
+
+struct tunnel_local *
+tunnel_local(const struct tunnel *t)
+{
+	return (struct tunnel_local *)tunnels.locals + t->tid;
+}
+
+struct session *
+session_next(uint32_t after_sid)
+{
+	return slots_fact(&sessions, slots_next(&sessions, after_sid));
+}
+
+struct tunnel *
+tunnel_next(uint32_t after_tid)
+{
+	return slots_fact(&tunnels, slots_next(&tunnels, after_tid));
+}
+
+uint32_t
+table_sessions(void)
+{
+	return sessions.used;
+}
+
+uint32_t
+table_tunnels(void)
+{
+	return tunnels.used;
+}
