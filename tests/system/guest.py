@@ -233,9 +233,19 @@ class Guest:
 
     def wait_log(self, pattern, seconds):
         """The first match of the expression in pppd's log."""
+        def look():
+            gone = self.run("pidof pppd").status
+            log = self.ppp_log()
+            found = re.search(pattern, log, re.M)
+            if not found and gone and "Using interface" in log:
+                raise RuntimeError("pppd ended before it wrote %r; "
+                                   "guest's logs:\n%s" % (
+                                       pattern, self.logs()))
+            return found
+
         return net.wait_for(
-            lambda: "%r; guest's logs:\n%s" % (pattern, self.logs()), seconds,
-            lambda: re.search(pattern, self.ppp_log(), re.M), step=0.3)
+            lambda: "%r; guest's logs:\n%s" % (pattern, self.logs()),
+            seconds, look, step=0.3)
 
     def wait_up(self, seconds=40):
         """Wait for ppp0; its (own address, peer's address)."""

@@ -1,0 +1,144 @@
+"""Fixtures: the network, the daemon, FreeRADIUS, captures, the guest.
+
+Everything that a fixture starts it also stops, after a failure too.  The
+directory of each test, with the logs, the configuration and the captures of
+what ran in it, is kept by pytest (the last three runs) and named when the
+test fails.
+"""
+
+import os
+import sys
+
+sys.dont_write_bytecode = True
+
+import pytest
+
+import daemon as daemon_module
+import freeradius
+import guest as guest_module
+import net as net_module
+
+
+def pytest_collection_modifyitems(items):
+    """Explain at once what is missing, for all tests alike."""
+    reason = None
+    if os.geteuid() != 0:
+        reason = "must be root: it makes network namespaces"
+    elif not os.path.exists("/dev/net/tun"):
+        reason = "needs /dev/net/tun"
+    if reason:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed and "tmp_path" in item.funcargs:
+        report.sections.append(
+            ("files of this test", str(item.funcargs["tmp_path"])))
+
+
+@pytest.fixture(scope="session")
+def net():
+    """The three namespaces, for the whole run."""
+    made = net_module.Net()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def daemon(net, tmp_path):
+    """A function that starts the daemon; see daemon.Daemon."""
+    made = []
+
+    def start(name="daemon", **options):
+        one = daemon_module.Daemon(net.lns, str(tmp_path / name), **options)
+        made.append(one)
+        return one
+
+    if not os.access(daemon_module.program(), os.X_OK):
+        pytest.fail("no daemon: %s" % daemon_module.program())
+    yield start
+    for one in reversed(made):
+        one.finish()
+
+
+@pytest.fixture
+def radius(net, tmp_path):
+    """A function that starts a FreeRADIUS; see freeradius.FreeRadius."""
+    made = []
+
+    def start(users, address=net_module.INET_ADDR, **options):
+        # The reference has no Message-Authenticator to show.
+        options.setdefault("require_authenticator",
+                           not daemon_module.REFERENCE)
+        one = freeradius.FreeRadius(
+            net.inet, str(tmp_path / ("radius-" + address)), users,
+            address=address, **options)
+        made.append(one)
+        return one
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def capture(net, tmp_path):
+    """A function that captures in a namespace: capture(net.lns, "lac0")."""
+    made = []
+
+    def start(space, interface, what="udp"):
+        path = str(tmp_path / ("%s%d.pcap" % (interface, len(made))))
+        one = net_module.Capture(space, interface, path, what)
+        made.append(one)
+        return one
+
+    yield start
+    for one in made:
+        one.process.stop(5)
+
+
+class GuestKeeper:
+    """The one guest of a run, made again when a test broke it."""
+
+    def __init__(self, net, directory):
+        self.net = net
+        self.directory = directory
+        self.guest = None
+
+    def get(self):
+        if self.guest is not None:
+            try:
+                self.guest.reset()
+                return self.guest
+            except (guest_module.Dead, RuntimeError):
+                self.drop()
+        self.guest = guest_module.Guest(self.net.lac, self.directory)
+        return self.guest
+
+    def drop(self):
+        if self.guest is not None:
+            self.guest.stop()
+            self.guest = None
+
+
+@pytest.fixture(scope="session")
+def guest_keeper(net, tmp_path_factory):
+    keeper = GuestKeeper(net, str(tmp_path_factory.mktemp("guest")))
+    yield keeper
+    keeper.drop()
+
+
+@pytest.fixture
+def guest(guest_keeper, daemon):
+    """The guest, with no call up; see guest.Guest."""
+    # It asks for daemon so that its calls end before the daemon does.
+    one = guest_keeper.get()
+    yield one
+    try:
+        one.reset()
+    except (guest_module.Dead, RuntimeError):
+        guest_keeper.drop()
