@@ -159,11 +159,17 @@ struct config_plugin { char name[65]; };
 int config_load(struct config *, const char *path, struct config_plugin *,
     size_t *nplugins, config_fault_fn *, void *arg);
 
-/* The same from memory; `text` is written to, `file` is for the faults. */
+/*
+ * The same from memory; `file` is for the faults.  The text is written to,
+ * text[len] included.
+ */
 int config_parse(struct config *, const char *file, char *text, size_t len,
     struct config_plugin *, size_t *nplugins, config_fault_fn *, void *arg);
 
-/* Relations between keys (as a hb_timeout too short): faults, as above. */
+/*
+ * Relations between keys (as a hb_timeout too short): faults, as above, the
+ * file being "startup-config" and the line 0.
+ */
 int config_check(const struct config *, config_fault_fn *, void *arg);
 
 /*
@@ -171,8 +177,8 @@ int config_check(const struct config *, config_fault_fn *, void *arg);
  */
 
 /*
- * A whole regular file of at most max bytes; the caller frees it.  NULL with
- * one fault reported when that cannot be had.
+ * A whole regular file of at most max bytes, a NUL after it; the caller frees
+ * it.  NULL with one fault reported when that cannot be had.
  */
 char *config_read(const char *path, size_t max, size_t *len,
     config_fault_fn *, void *arg);
@@ -182,7 +188,7 @@ struct config_report {
 	const char *file;
 	config_fault_fn *fn;
 	void *arg;
-	int faults;
+	int faults;	/* warnings not among them */
 	int told;
 };
 void config_fault(struct config_report *, unsigned int line,
@@ -190,7 +196,10 @@ void config_fault(struct config_report *, unsigned int line,
 void config_warn(struct config_report *, unsigned int line,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The lines of a text, cut in place.  Set next and end, the rest to zero. */
+/*
+ * The lines of a text, cut in place: *end must be there to be written to.
+ * Set next and end, the rest to zero.
+ */
 struct config_lines {
 	char *next, *end;
 	unsigned int number;	/* of the line given last, from 1 */
@@ -198,12 +207,11 @@ struct config_lines {
 
 /*
  * The next line that is neither blank nor a comment (# or !), without the
- * blanks around it; NULL at the end.  Lines over 8 KiB, or with a NUL byte in
- * them, are reported and skipped.  `room` must hold CONFIG_LINE bytes.
+ * blanks around it; NULL at the end.  Lines over CONFIG_LINE bytes, or with a
+ * NUL byte in them, are reported and skipped.
  */
-#define CONFIG_LINE	(8192 + 1)
-char *config_next_line(struct config_lines *, char *room,
-    struct config_report *);
+#define CONFIG_LINE	8192
+char *config_next_line(struct config_lines *, struct config_report *);
 
 /*
  * Splits one line into words in place, honouring quotes; returns their

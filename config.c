@@ -1,0 +1,1010 @@
+/*
+ * config.c - the key table, and the reading of configuration files
+ *
+ * A key is one row of config_keys[]: name, place in struct config, type,
+ * range, default and a sentence of help.  Parser, printer, checks and the
+ * table in Docs/config.md know nothing that is not in the row.
+ *
+ * The readers are strict (a value is taken whole or refused with a reason)
+ * and forgiving (a bad line costs that line, never the file, never the
+ * process).  No length in a file is trusted: files and lines are bounded
+ * before anything looks at them.
+ *
+ * Owns:     the tables.  The struct config belongs to the caller.
+ * Calls:    libc only; never logs, faults go to the caller's function.
+ * Lifetime: static.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LEN(a)		(sizeof(a) / sizeof((a)[0]))
+#define FILE_MAX	(4 * 1024 * 1024)
+#define TOLD_MAX	50	/* faults of one file that are spelled out */
+#define SECRET_MASK	"****"
+
+/* The place of a field, refused by the compiler if its type is not the row's */
+#define PLACE(name, ctype) \
+	(offsetof(struct config, name) + 0 * sizeof(char[ \
+	    __builtin_types_compatible_p( \
+	    __typeof__(((struct config *)0)->name), ctype) ? 1 : -1]))
+
+#define INT(name, when, dflt, min, max, unit, help) \
+	{ #name, PLACE(name, int64_t), C_INT, when, dflt, min, max, unit, help }
+#define BOOL(name, when, dflt, help) \
+	{ #name, PLACE(name, bool), C_BOOL, when, dflt, 0, 0, "", help }
+#define IPV4(name, when, dflt, help) \
+	{ #name, PLACE(name, uint32_t), C_IPV4, when, dflt, 0, 0, "", help }
+#define TEXT(name, type, when, dflt, max, help) \
+	{ #name, PLACE(name, char[CONFIG_STRING]), type, when, dflt, 0, max, \
+	  "", help }
+#define STRING(name, when, dflt, help) \
+	TEXT(name, C_STRING, when, dflt, CONFIG_STRING - 1, help)
+#define SECRET(name, when, dflt, help) \
+	TEXT(name, C_SECRET, when, dflt, CONFIG_STRING - 1, help)
+#define TRISTATE(name, when, dflt, help) \
+	{ #name, PLACE(name, int64_t), C_TRISTATE, when, dflt, 0, 0, "", help }
+
+#define IFNAME	15	/* IFNAMSIZ without its NUL */
+
+const struct config_key config_keys[] = {
+	INT(debug, LIVE, "0", 0, 5, "",
+	    "what is logged: 0 critical, 1 errors, 2 warnings, 3 information, "
+	    "4 calls, 5 packets with a hex dump"),
+	STRING(log_file, LIVE, "",
+	    "a path, or `syslog:FACILITY`; empty is standard error"),
+	SECRET(l2tp_secret, LIVE, "",
+	    "shared with the LACs: answers their challenges, unhides AVPs"),
+	IPV4(primary_dns, LIVE, "0.0.0.0",
+	    "name server told to subscribers; 0.0.0.0 tells none"),
+	IPV4(secondary_dns, LIVE, "0.0.0.0",
+	    "second name server told to subscribers; 0.0.0.0 tells none"),
+	BOOL(save_state, INACTIVE, "no",
+	    "keep pool, tunnels and sessions over a restart by SIGTERM"),
+	IPV4(primary_radius, LIVE, "0.0.0.0",
+	    "RADIUS server for authentication and accounting; with none at all "
+	    "subscribers are looked up in ppp-secrets"),
+	IPV4(secondary_radius, LIVE, "0.0.0.0",
+	    "RADIUS server that is tried when the primary is silent"),
+	BOOL(radius_accounting, LIVE, "no",
+	    "send accounting Start, Interim and Stop"),
+	SECRET(radius_secret, LIVE, "",
+	    "shared with the RADIUS servers; without one no request is sent"),
+	IPV4(bind_address, RESTART, "0.0.0.0",
+	    "address of L2TP and RADIUS sockets and of the TUN device; 0.0.0.0 "
+	    "listens on all, and the TUN device gets 1.1.1.1"),
+	BOOL(send_garp, RESTART, "yes",
+	    "announce bind_address by gratuitous ARP when ready; not with BGP"),
+	INT(throttle_speed, INACTIVE, "0", 0, 100000000, "kbit/s",
+	    "speed of throttled sessions; 0 is no throttling at all"),
+	STRING(accounting_dir, INACTIVE, "",
+	    "directory that gets a usage file every five minutes; empty is "
+	    "none"),
+	INT(setuid, INACTIVE, "0", 0, INT64_C(4294967294), "uid",
+	    "user to change to after the start; 0 stays"),
+	BOOL(dump_speed, INACTIVE, "no",
+	    "log the bandwidth in use every second"),
+	INT(cleanup_interval, INACTIVE, "10", 1, 3600, "s",
+	    "time between two clean-ups"),
+	INT(multi_read_count, LIVE, "10", 1, 1024, "",
+	    "reads from the UDP socket and from the TUN device in one turn of "
+	    "the loop"),
+	BOOL(scheduler_fifo, INACTIVE, "no",
+	    "run in the real-time class SCHED_FIFO; not with a single processor"),
+	BOOL(lock_pages, INACTIVE, "no",
+	    "keep all memory of the process from being swapped out"),
+	INT(icmp_rate, LIVE, "0", 0, 1000000, "packets/s",
+	    "ICMP host unreachable sent at most; 0 sends none"),
+	IPV4(cluster_address, INACTIVE, "239.192.13.13",
+	    "multicast group of the cluster"),
+	TEXT(cluster_interface, C_STRING, INACTIVE, "eth0", IFNAME,
+	    "interface of the cluster packets"),
+	INT(cluster_hb_interval, INACTIVE, "5", 1, 600, "0.1 s",
+	    "time between two heartbeats"),
+	INT(cluster_hb_timeout, INACTIVE, "150", 1, 36000, "0.1 s",
+	    "silence of the master after which another is elected; at least "
+	    "4 intervals and 11"),
+	INT(as_number, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	    "our autonomous system; 0 is no BGP"),
+	STRING(bgp_peer1, INACTIVE, "", "name or address of a BGP neighbour"),
+	INT(bgp_peer1_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	    "its autonomous system; 0 is our own"),
+	STRING(bgp_peer2, INACTIVE, "", "name or address of a BGP neighbour"),
+	INT(bgp_peer2_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	    "its autonomous system; 0 is our own"),
+	IPV4(snoop_host, INACTIVE, "0.0.0.0",
+	    "where copies of intercepted packets go"),
+	INT(snoop_port, INACTIVE, "0", 0, 65535, "",
+	    "UDP port that copies of intercepted packets go to"),
+
+	STRING(hostname, RESTART, "",
+	    "name told to LACs; empty is the name of the machine"),
+	STRING(pid_file, RESTART, "",
+	    "absolute path of a file for the process id; empty is none"),
+	IPV4(peer_address, LIVE, "0.0.0.0",
+	    "the server's address that subscribers are told in IPCP; 0.0.0.0 "
+	    "lets the server choose one that is not bind_address"),
+	IPV4(iftun_address, RESTART, "0.0.0.0",
+	    "address of the TUN device; 0.0.0.0 takes bind_address"),
+	TEXT(tundevicename, C_STRING, RESTART, "tun0", IFNAME,
+	    "name of the TUN device"),
+	INT(l2tp_mtu, RESTART, "1500", 576, 1538, "bytes",
+	    "MTU of the path to the LACs; the MRU offered in LCP is 38 less"),
+	INT(primary_radius_port, LIVE, "1812", 1, 65534, "",
+	    "authentication port of the primary; accounting is one higher"),
+	INT(secondary_radius_port, LIVE, "1812", 1, 65534, "",
+	    "authentication port of the secondary; accounting is one higher"),
+	TEXT(radius_authtypes, C_AUTHTYPES, LIVE, "chap,pap",
+	    CONFIG_STRING - 1,
+	    "authentication offered to subscribers, best first"),
+	INT(radius_interim, LIVE, "0", 0, 604800, "s",
+	    "time between interim accounting records unless RADIUS says "
+	    "otherwise; 0 is none, else at least 60"),
+	BOOL(allow_duplicate_users, LIVE, "no",
+	    "let one user have several sessions; else the older one ends"),
+	INT(echo_timeout, LIVE, "10", 1, 3600, "s",
+	    "silence of a subscriber after which an LCP echo is sent"),
+	INT(idle_echo_timeout, LIVE, "240", 1, 86400, "s",
+	    "silence of a subscriber after which the session ends"),
+	INT(ppp_restart_time, LIVE, "3", 1, 60, "s",
+	    "the Restart timer of RFC 1661 4.6"),
+	INT(ppp_max_configure, LIVE, "10", 1, 255, "",
+	    "Max-Configure of RFC 1661 4.6"),
+	INT(ppp_max_failure, LIVE, "5", 1, 255, "",
+	    "Max-Failure of RFC 1661 4.6"),
+	INT(packet_limit, LIVE, "0", 0, 10000000, "packets/0.1 s",
+	    "packets passed for one session; 0 is no limit"),
+	IPV4(cli_bind_address, INACTIVE, "0.0.0.0",
+	    "address that the command line listens on"),
+
+	BOOL(l2tp_require_secret, LIVE, "no",
+	    "challenge every LAC: no tunnel without l2tp_secret"),
+	INT(l2tp_window, LIVE, "64", 1, 1024, "messages",
+	    "receive window told to LACs (RFC 2661 4.4.3)"),
+	INT(l2tp_sccrq_rate, LIVE, "20", 1, 1000000, "messages/s",
+	    "SCCRQs taken from one source address"),
+	INT(max_sessions, RESTART, "65535", 1, 1000000, "",
+	    "sessions at most"),
+	INT(max_tunnels, RESTART, "65535", 1, 65535, "",
+	    "tunnels at most"),
+	TRISTATE(radius_require_message_authenticator, LIVE, "auto",
+	    "drop RADIUS replies without Message-Authenticator: no, yes, or "
+	    "auto, which is yes for a server from its first reply that has one"),
+	INT(radius_max_outstanding, RESTART, "16384", 1, 65536, "requests",
+	    "RADIUS requests waiting for a reply at most"),
+	INT(radius_accounting_queue, LIVE, "65536", 1, 16777216, "records",
+	    "accounting records kept at most while no server answers"),
+	INT(socket_buffer, RESTART, "8388608", 65536, 1073741824, "bytes",
+	    "send and receive buffer of the L2TP socket"),
+};
+
+const size_t config_keys_n = LEN(config_keys);
+
+/*
+ * Keys of l2tpns 2.4 and of the releases before 2.0.  Their files must load;
+ * their owner must hear that the line does nothing.
+ */
+#define NO_IPV6		"subscribers get IPv4 only"
+#define NO_PPPOE	"subscribers come by L2TP only, not by PPPoE"
+#define NO_LAC		"there is no LAC mode"
+#define ONE_ADDRESS	"there is one bind_address and one hostname"
+
+const struct config_legacy config_legacy[] = {
+	{ "account_all_origin", "usage files have no column for the origin" },
+	{ "auth_tunnel_change_addr_src",
+	  "a tunnel belongs to the address and port that opened it" },
+	{ "bind_address_remotelns", NO_LAC },
+	{ "bind_multi_address", ONE_ADDRESS },
+	{ "bind_portremotelns", NO_LAC },
+	{ "cluster_master", "the servers of a cluster elect their master" },
+	{ "cluster_master_min_adv",
+	  "a master does not count slaves before it gives up its routes" },
+	{ "cluster_mcast_ttl", "the TTL of cluster packets is fixed" },
+	{ "cluster_port", "the port of cluster packets is fixed" },
+	{ "default_ipv6_domain_list", NO_IPV6 },
+	{ "dhcp6_preferred_lifetime", NO_IPV6 },
+	{ "dhcp6_server_duid", NO_IPV6 },
+	{ "dhcp6_valid_lifetime", NO_IPV6 },
+	{ "disable_lac_func", NO_LAC },
+	{ "disable_no_spoof",
+	  "the source of subscriber packets is always checked" },
+	{ "disable_sending_hello", "HELLO is always sent (RFC 2661 5.5)" },
+	{ "dns6_lifetime", NO_IPV6 },
+	{ "guest_account",
+	  "there is no account with many sessions; see allow_duplicate_users" },
+	{ "ipv6_prefix", NO_IPV6 },
+	{ "kill_timedout_sessions",
+	  "a session whose time is up always ends" },
+	{ "multi_hostname", ONE_ADDRESS },
+	{ "nexthop", "the next hop told to BGP neighbours is our own address" },
+	{ "nexthop6", NO_IPV6 },
+	{ "nexthop6_address", NO_IPV6 },
+	{ "nexthop_address",
+	  "the next hop told to BGP neighbours is our own address" },
+	{ "no_throttle_local_IP", "throttling makes no exceptions" },
+	{ "ppp_keepalive",
+	  "echo_timeout alone decides when echoes are sent" },
+	{ "pppoe_ac_name", NO_PPPOE },
+	{ "pppoe_if_to_bind", NO_PPPOE },
+	{ "pppoe_only_equal_svc_name", NO_PPPOE },
+	{ "pppoe_service_name", NO_PPPOE },
+	{ "primary_ipv6_dns", NO_IPV6 },
+	{ "radius_bind_max", "the system chooses the source ports" },
+	{ "radius_bind_min", "the system chooses the source ports" },
+	{ "radius_dae_port", "RADIUS servers cannot change sessions" },
+	{ "random_device", "random numbers come from the kernel" },
+	{ "secondary_ipv6_dns", NO_IPV6 },
+	{ "throttle_buckets", "buckets are made as they are needed" },
+};
+
+const size_t config_legacy_n = LEN(config_legacy);
+
+/*
+ * Faults
+ */
+
+/* What somebody typed, short and harmless enough for a line of the log. */
+struct shown { char text[48]; };
+
+static struct shown
+show(const char *typed)
+{
+	struct shown s;
+	size_t i;
+
+	for (i = 0; typed[i] != '\0' && i < sizeof(s.text) - 4; i++) {
+		unsigned char c = (unsigned char)typed[i];
+
+		s.text[i] = c < 0x20 || c > 0x7e ? '?' : (char)c;
+	}
+	strcpy(s.text + i, typed[i] != '\0' ? "..." : "");
+	return s;
+}
+
+#define SHOW(typed)	(show(typed).text)
+
+/* A file of garbage must not fill the log. */
+static void
+tell(struct config_report *r, unsigned int line, const char *text)
+{
+	if (r->told > TOLD_MAX)
+		return;
+	r->fn(r->file, line, r->told++ < TOLD_MAX ? text :
+	    CONFIG_WARNING "there is more, not listed", r->arg);
+}
+
+void
+config_fault(struct config_report *r, unsigned int line, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->faults++;
+	tell(r, line, text);
+}
+
+void
+config_warn(struct config_report *r, unsigned int line, const char *fmt, ...)
+{
+	char text[512] = CONFIG_WARNING;
+	const size_t skip = sizeof(CONFIG_WARNING) - 1;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text + skip, sizeof(text) - skip, fmt, ap);
+	va_end(ap);
+	tell(r, line, text);
+}
+
+/* Writes a reason for config_set(); always false. */
+static bool __attribute__((format(printf, 3, 4)))
+refuse(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/*
+ * Values
+ */
+
+const struct config_key *
+config_find(const char *name)
+{
+	for (size_t i = 0; i < config_keys_n; i++)
+		if (strcmp(config_keys[i].name, name) == 0)
+			return &config_keys[i];
+	return NULL;
+}
+
+static const struct config_legacy *
+find_legacy(const char *name)
+{
+	for (size_t i = 0; i < config_legacy_n; i++)
+		if (strcmp(config_legacy[i].name, name) == 0)
+			return &config_legacy[i];
+	return NULL;
+}
+
+bool
+config_ipv4(const char *text, uint32_t *addr)
+{
+	struct in_addr in;
+
+	/*
+	 * inet_pton() wants four decimal parts, but lets a leading zero
+	 * pass, which other tools read as octal.
+	 */
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p == '0' && isdigit((unsigned char)p[1]) &&
+		    (p == text || p[-1] == '.'))
+			return false;
+	if (inet_pton(AF_INET, text, &in) != 1)
+		return false;
+	*addr = ntohl(in.s_addr);
+	return true;
+}
+
+bool
+config_prefix(const char *text, uint32_t *addr, uint8_t *len)
+{
+	const char *slash = strchr(text, '/');
+	char host[sizeof("255.255.255.255")];
+	unsigned int bits = 32;
+
+	if (slash != NULL) {
+		size_t n = strspn(slash + 1, "0123456789");
+
+		if (n < 1 || n > 2 || slash[1 + n] != '\0' ||
+		    (n == 2 && slash[1] == '0'))
+			return false;
+		bits = (unsigned int)atoi(slash + 1);
+		if (bits > 32)
+			return false;
+	} else
+		slash = text + strlen(text);
+	if ((size_t)(slash - text) >= sizeof(host))
+		return false;
+	memcpy(host, text, (size_t)(slash - text));
+	host[slash - text] = '\0';
+	if (!config_ipv4(host, addr))
+		return false;
+	*len = (uint8_t)bits;
+	return true;
+}
+
+static bool
+parse_int(const struct config_key *key, const char *value, int64_t *n,
+    char *err, size_t errlen)
+{
+	const char *digits = value + (*value == '-');
+	long long v;
+
+	if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0')
+		return refuse(err, errlen, "%s: \"%s\" is not a whole number",
+		    key->name, SHOW(value));
+	errno = 0;
+	v = strtoll(value, NULL, 10);
+	if (errno != 0 || v < key->min || v > key->max)
+		return refuse(err, errlen, "%s: %s is not in %" PRId64
+		    "..%" PRId64, key->name, SHOW(value), key->min, key->max);
+	*n = v;
+	return true;
+}
+
+static bool
+parse_bool(const char *value, bool *b)
+{
+	static const char *const yes[] = { "yes", "true", "on", "1" };
+	static const char *const no[] = { "no", "false", "off", "0" };
+
+	for (size_t i = 0; i < LEN(yes); i++) {
+		if (strcasecmp(value, yes[i]) == 0)
+			return *b = true;
+		if (strcasecmp(value, no[i]) == 0) {
+			*b = false;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+parse_tristate(const char *value, int64_t *n)
+{
+	bool b;
+
+	if (strcasecmp(value, "auto") == 0) {
+		*n = TRI_AUTO;
+		return true;
+	}
+	if (!parse_bool(value, &b))
+		return false;
+	*n = b ? TRI_YES : TRI_NO;
+	return true;
+}
+
+/* Text that one line of a file can hold. */
+static bool
+parse_text(const struct config_key *key, const char *value, char *dst,
+    char *err, size_t errlen)
+{
+	size_t n = strlen(value);
+
+	if (n > (size_t)key->max)
+		return refuse(err, errlen, "%s: %zu characters are more than "
+		    "%" PRId64, key->name, n, key->max);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
+			return refuse(err, errlen,
+			    "%s: control character in the value", key->name);
+	/* Somebody pasted what was printed without secrets. */
+	if (key->type == C_SECRET && strcmp(value, SECRET_MASK) == 0)
+		return refuse(err, errlen, "%s: \"%s\" stands for a hidden "
+		    "secret, it is not one", key->name, SECRET_MASK);
+	memcpy(dst, value, n + 1);
+	return true;
+}
+
+/* "CHAP pap" becomes "chap,pap". */
+static bool
+parse_authtypes(const char *value, char *dst)
+{
+	static const char *const types[] = { "chap", "pap" };
+	const char *const gaps = ", ";
+	char list[CONFIG_STRING] = "";
+	unsigned int seen = 0;
+
+	for (const char *p = value + strspn(value, gaps); *p != '\0';
+	    p += strspn(p, gaps)) {
+		size_t n = strcspn(p, gaps), i;
+
+		for (i = 0; i < LEN(types); i++)
+			if (n == strlen(types[i]) &&
+			    strncasecmp(p, types[i], n) == 0)
+				break;
+		if (i == LEN(types) || (seen & 1u << i) != 0)
+			return false;
+		if (seen != 0)
+			strcat(list, ",");
+		strcat(list, types[i]);
+		seen |= 1u << i;
+		p += n;
+	}
+	if (seen == 0)
+		return false;
+	strcpy(dst, list);
+	return true;
+}
+
+static void *
+field(struct config *c, const struct config_key *key)
+{
+	return (char *)c + key->off;
+}
+
+static const void *
+const_field(const struct config *c, const struct config_key *key)
+{
+	return (const char *)c + key->off;
+}
+
+static bool
+set_key(struct config *c, const struct config_key *key, const char *value,
+    char *err, size_t errlen)
+{
+	void *dst = field(c, key);
+
+	switch (key->type) {
+	case C_INT:
+		return parse_int(key, value, dst, err, errlen);
+	case C_BOOL:
+		return parse_bool(value, dst) ? true : refuse(err, errlen,
+		    "%s: \"%s\" is neither yes nor no", key->name,
+		    SHOW(value));
+	case C_TRISTATE:
+		return parse_tristate(value, dst) ? true : refuse(err, errlen,
+		    "%s: \"%s\" is not no, auto or yes", key->name,
+		    SHOW(value));
+	case C_IPV4:
+		return config_ipv4(value, dst) ? true : refuse(err, errlen,
+		    "%s: \"%s\" is not an IPv4 address", key->name,
+		    SHOW(value));
+	case C_AUTHTYPES:
+		return parse_authtypes(value, dst) ? true : refuse(err,
+		    errlen, "%s: \"%s\" is not a list of chap and pap",
+		    key->name, SHOW(value));
+	case C_STRING:
+	case C_SECRET:
+		return parse_text(key, value, dst, err, errlen);
+	}
+	return refuse(err, errlen, "%s: cannot be set", key->name);
+}
+
+bool
+config_set(struct config *c, const char *name, const char *value, char *err,
+    size_t errlen)
+{
+	const struct config_key *key = config_find(name);
+	const struct config_legacy *old;
+
+	if (key != NULL)
+		return set_key(c, key, value, err, errlen);
+	old = find_legacy(name);
+	if (old != NULL)
+		return refuse(err, errlen, "%s does nothing here: %s",
+		    old->name, old->why);
+	return refuse(err, errlen, "unknown key \"%s\"", SHOW(name));
+}
+
+void
+config_defaults(struct config *c)
+{
+	char err[128];
+
+	memset(c, 0, sizeof(*c));
+	for (size_t i = 0; i < config_keys_n; i++)
+		set_key(c, &config_keys[i], config_keys[i].dflt, err,
+		    sizeof(err));
+}
+
+/*
+ * Quotes so that config_words() gives the same text back: by " if there is
+ * none in it, else in pieces, each by the quote that it does not contain.
+ */
+static void
+print_quoted(const char *s, char *dst, size_t size)
+{
+	size_t n = 0;
+
+	do {
+		size_t run = strcspn(s, "\"");
+		char quote = '"';
+
+		if (run == 0 && *s != '\0') {
+			quote = '\'';
+			run = strcspn(s, "'");
+		}
+		n += (size_t)snprintf(dst + n, size - n, "%c%.*s%c", quote,
+		    (int)run, s, quote);
+		s += run;
+	} while (*s != '\0' && n < size);
+}
+
+char *
+config_print(const struct config *c, const struct config_key *key,
+    bool secrets, char *dst, size_t size)
+{
+	static const char *const tristate[] = { "no", "auto", "yes" };
+	const void *src = const_field(c, key);
+	uint32_t a;
+
+	if (size == 0)
+		return dst;
+	switch (key->type) {
+	case C_INT:
+		snprintf(dst, size, "%" PRId64, *(const int64_t *)src);
+		break;
+	case C_BOOL:
+		snprintf(dst, size, "%s", *(const bool *)src ? "yes" : "no");
+		break;
+	case C_TRISTATE:
+		snprintf(dst, size, "%s", tristate[*(const int64_t *)src]);
+		break;
+	case C_IPV4:
+		a = *(const uint32_t *)src;
+		snprintf(dst, size, "%u.%u.%u.%u", a >> 24, a >> 16 & 255,
+		    a >> 8 & 255, a & 255);
+		break;
+	case C_AUTHTYPES:
+		snprintf(dst, size, "%s", (const char *)src);
+		break;
+	case C_SECRET:
+		if (!secrets && *(const char *)src != '\0')
+			src = SECRET_MASK;
+		print_quoted(src, dst, size);
+		break;
+	case C_STRING:
+		print_quoted(src, dst, size);
+		break;
+	}
+	return dst;
+}
+
+/*
+ * Files
+ */
+
+/* At most max bytes from fd; NULL with errno set, EFBIG if there are more. */
+static char *
+read_all(int fd, size_t max, size_t *len)
+{
+	size_t size = 0, n = 0;
+	char *text = NULL;
+
+	for (;;) {
+		ssize_t got;
+
+		if (n + 1 >= size) {
+			char *more = realloc(text, size = size * 2 + 4096);
+
+			if (more == NULL)
+				break;
+			text = more;
+		}
+		got = read(fd, text + n, size - 1 - n);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			break;
+		if (got == 0) {
+			text[n] = '\0';
+			*len = n;
+			return text;
+		}
+		n += (size_t)got;
+		if (n > max) {
+			errno = EFBIG;
+			break;
+		}
+	}
+	free(text);
+	return NULL;
+}
+
+char *
+config_read(const char *path, size_t max, size_t *len, config_fault_fn *fault,
+    void *arg)
+{
+	struct config_report r = { .file = path, .fn = fault, .arg = arg };
+	struct stat st;
+	char *text = NULL;
+	int fd;
+
+	/* Not blocking: the name may be a FIFO that nobody writes to. */
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0) {
+		config_fault(&r, 0, "cannot be read: %s", strerror(errno));
+		return NULL;
+	}
+	if (fstat(fd, &st) < 0)
+		config_fault(&r, 0, "cannot be read: %s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		config_fault(&r, 0, "is not a regular file");
+	else if ((text = read_all(fd, max, len)) == NULL && errno == EFBIG)
+		config_fault(&r, 0, "is over %zu KiB", max / 1024);
+	else if (text == NULL)
+		config_fault(&r, 0, "cannot be read: %s", strerror(errno));
+	close(fd);
+	return text;
+}
+
+/* Blanks as they come in a file: a CR is the end of a line from elsewhere. */
+static bool
+blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
+}
+
+char *
+config_next_line(struct config_lines *l, struct config_report *r)
+{
+	while (l->next < l->end) {
+		char *line = l->next, *eol;
+
+		eol = memchr(line, '\n', (size_t)(l->end - line));
+		if (eol == NULL)
+			eol = l->end;
+		l->next = eol < l->end ? eol + 1 : eol;
+		l->number++;
+		if (eol - line > CONFIG_LINE) {
+			config_fault(r, l->number, "line is over %d bytes",
+			    CONFIG_LINE);
+			continue;
+		}
+		if (memchr(line, '\0', (size_t)(eol - line)) != NULL) {
+			config_fault(r, l->number,
+			    "line has a NUL byte in it");
+			continue;
+		}
+		while (line < eol && blank(*line))
+			line++;
+		while (line < eol && blank(eol[-1]))
+			eol--;
+		*eol = '\0';
+		if (*line != '\0' && *line != '#' && *line != '!')
+			return line;
+	}
+	return NULL;
+}
+
+/*
+ * The end of the word that begins at p, or NULL with a reason.  Writes the
+ * word without its quotes to dst (which may be p), and a NUL, unless dst is
+ * NULL.
+ */
+static char *
+word_end(char *p, char *dst, const char **reason)
+{
+	char *close;
+
+	if (*p != '"' && *p != '\'') {
+		for (; *p != '\0' && !blank(*p); p++)
+			if (dst != NULL)
+				*dst++ = *p;
+		close = p;
+	} else
+		for (close = p; *close == '"' || *close == '\''; close++) {
+			p = close + 1;
+			close = strchr(p, *close);
+			if (close == NULL) {
+				*reason = "a quote is not closed";
+				return NULL;
+			}
+			if (dst != NULL) {
+				memmove(dst, p, (size_t)(close - p));
+				dst += close - p;
+			}
+		}
+	if (*close != '\0' && !blank(*close)) {
+		*reason = "something follows a closing quote";
+		return NULL;
+	}
+	if (dst != NULL && dst < close)
+		*dst = '\0';
+	return close;
+}
+
+int
+config_words(char *line, char **words, int max, const char **reason)
+{
+	int n = 0;
+
+	for (char *p = line, *end; max > 0; p = end) {
+		while (blank(*p))
+			p++;
+		if (*p == '\0')
+			break;
+		words[n++] = p;
+		end = word_end(p, NULL, reason);
+		if (end == NULL)
+			return -1;
+		if (n == max) {
+			char *rest = end;
+
+			while (blank(*rest))
+				rest++;
+			if (*rest != '\0')
+				break;	/* more than max: as they stand */
+		}
+		if (*end != '\0') {
+			*end = '\0';
+			word_end(p, p, reason);
+			end++;
+		} else
+			word_end(p, p, reason);
+	}
+	return n;
+}
+
+/*
+ * startup-config
+ */
+
+struct startup {
+	struct config *c;
+	struct config_plugin *plugins;
+	size_t *nplugins;
+	struct config_report r;
+};
+
+static void
+do_set(struct startup *s, unsigned int line, char **words, int n)
+{
+	char err[256];
+
+	if (n != 3)
+		config_fault(&s->r, line, "a line is `set KEY VALUE`; a value "
+		    "with blanks needs quotes");
+	else if (find_legacy(words[1]) != NULL)
+		config_warn(&s->r, line, "%s does nothing here: %s", words[1],
+		    find_legacy(words[1])->why);
+	else if (!config_set(s->c, words[1], words[2], err, sizeof(err)))
+		config_fault(&s->r, line, "%s", err);
+}
+
+/* The name becomes a part of a path, so it must not be a path itself. */
+static bool
+plugin_name_ok(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return n > 0 && name[n] == '\0' &&
+	    n < sizeof(((struct config_plugin *)0)->name);
+}
+
+static void
+do_load(struct startup *s, unsigned int line, char **words, int n)
+{
+	if (n != 3 || strcmp(words[1], "plugin") != 0) {
+		config_fault(&s->r, line, "a line is `load plugin NAME`");
+		return;
+	}
+	if (!plugin_name_ok(words[2])) {
+		config_fault(&s->r, line, "\"%s\" is no name of a plugin",
+		    SHOW(words[2]));
+		return;
+	}
+	if (s->plugins == NULL || s->nplugins == NULL)
+		return;
+	for (size_t i = 0; i < *s->nplugins; i++)
+		if (strcmp(s->plugins[i].name, words[2]) == 0) {
+			config_warn(&s->r, line, "plugin %s is loaded once",
+			    words[2]);
+			return;
+		}
+	if (*s->nplugins == CONFIG_PLUGINS) {
+		config_fault(&s->r, line, "more than %d plugins",
+		    CONFIG_PLUGINS);
+		return;
+	}
+	strcpy(s->plugins[(*s->nplugins)++].name, words[2]);
+}
+
+static void
+do_line(struct startup *s, unsigned int number, char *line)
+{
+	const char *reason = NULL;
+	char *words[4];
+	int n = config_words(line, words, LEN(words), &reason);
+
+	if (n < 0)
+		config_fault(&s->r, number, "%s", reason);
+	else if (strcmp(words[0], "set") == 0)
+		do_set(s, number, words, n);
+	else if (strcmp(words[0], "load") == 0)
+		do_load(s, number, words, n);
+	else
+		config_fault(&s->r, number, "\"%s\" is neither `set` nor "
+		    "`load plugin`", SHOW(words[0]));
+}
+
+int
+config_parse(struct config *c, const char *file, char *text, size_t len,
+    struct config_plugin *plugins, size_t *nplugins, config_fault_fn *fault,
+    void *arg)
+{
+	struct startup s = {
+		.c = c, .plugins = plugins, .nplugins = nplugins,
+		.r = { .file = file, .fn = fault, .arg = arg },
+	};
+	struct config_lines lines = { .next = text, .end = text + len };
+	char *line;
+
+	if (nplugins != NULL)
+		*nplugins = 0;
+	while ((line = config_next_line(&lines, &s.r)) != NULL)
+		do_line(&s, lines.number, line);
+	return s.r.faults;
+}
+
+int
+config_load(struct config *c, const char *path, struct config_plugin *plugins,
+    size_t *nplugins, config_fault_fn *fault, void *arg)
+{
+	size_t len;
+	char *text = config_read(path, FILE_MAX, &len, fault, arg);
+	int faults;
+
+	if (text == NULL)
+		return -1;
+	faults = config_parse(c, path, text, len, plugins, nplugins, fault,
+	    arg);
+	free(text);
+	return faults;
+}
+
+/*
+ * Relations between keys
+ */
+
+static void
+check_radius(const struct config *c, struct config_report *r)
+{
+	bool any = c->primary_radius != 0 || c->secondary_radius != 0;
+
+	if (any && c->radius_secret[0] == '\0')
+		config_fault(r, 0, "there is a RADIUS server, but no "
+		    "radius_secret: nobody can log in");
+	if (c->radius_accounting && !any)
+		config_warn(r, 0, "radius_accounting needs primary_radius");
+	if (c->primary_radius != 0 &&
+	    c->primary_radius == c->secondary_radius &&
+	    c->primary_radius_port == c->secondary_radius_port)
+		config_warn(r, 0, "primary_radius and secondary_radius are "
+		    "the same server");
+	/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
+	if (c->radius_interim > 0 && c->radius_interim < 60)
+		config_fault(r, 0, "radius_interim %" PRId64 " is neither 0 "
+		    "nor at least 60", c->radius_interim);
+}
+
+static void
+check_cluster(const struct config *c, struct config_report *r)
+{
+	int64_t least = 4 * c->cluster_hb_interval + 11;
+
+	if (c->cluster_hb_timeout < least)
+		config_fault(r, 0, "cluster_hb_timeout %" PRId64 " is too "
+		    "short for cluster_hb_interval %" PRId64 ": at least "
+		    "%" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
+		    least);
+	if (c->cluster_address >> 28 != 14)
+		config_fault(r, 0, "cluster_address is not a multicast group");
+	if (c->as_number == 0 &&
+	    (c->bgp_peer1[0] != '\0' || c->bgp_peer2[0] != '\0'))
+		config_warn(r, 0, "bgp_peer1 and bgp_peer2 need as_number");
+}
+
+static void
+check_paths(const struct config *c, struct config_report *r)
+{
+	if (c->log_file[0] != '\0' && c->log_file[0] != '/' &&
+	    strncmp(c->log_file, "syslog:", 7) != 0)
+		config_fault(r, 0, "log_file is neither an absolute path nor "
+		    "syslog:FACILITY");
+	if (c->pid_file[0] != '\0' && c->pid_file[0] != '/')
+		config_fault(r, 0, "pid_file is not an absolute path");
+	if (c->accounting_dir[0] != '\0' && c->accounting_dir[0] != '/')
+		config_fault(r, 0, "accounting_dir is not an absolute path");
+}
+
+static bool
+device_name_ok(const char *name)
+{
+	return name[0] != '\0' && strcmp(name, ".") != 0 &&
+	    strcmp(name, "..") != 0 && strpbrk(name, "/: %") == NULL;
+}
+
+int
+config_check(const struct config *c, config_fault_fn *fault, void *arg)
+{
+	struct config_report r = {
+		.file = "startup-config", .fn = fault, .arg = arg
+	};
+
+	if (c->l2tp_require_secret && c->l2tp_secret[0] == '\0')
+		config_fault(&r, 0, "l2tp_require_secret needs l2tp_secret: "
+		    "no tunnel can come up");
+	if (c->idle_echo_timeout < c->echo_timeout)
+		config_fault(&r, 0, "idle_echo_timeout %" PRId64 " is under "
+		    "echo_timeout %" PRId64, c->idle_echo_timeout,
+		    c->echo_timeout);
+	if (!device_name_ok(c->tundevicename))
+		config_fault(&r, 0, "tundevicename is no name of a device");
+	if (c->peer_address != 0 && c->peer_address == c->bind_address)
+		config_warn(&r, 0, "peer_address is bind_address: Linux "
+		    "subscribers will route the tunnel into itself");
+	check_radius(c, &r);
+	check_cluster(c, &r);
+	check_paths(c, &r);
+	return r.faults;
+}
