@@ -86,7 +86,7 @@ $(B)/l2tpns: $(OBJS)
 # --- tests --------------------------------------------------------------
 
 # One line per test: NAME_test_OBJS = the daemon's objects that it links.
-include tests/unit/objs.mk
+-include tests/unit/objs.mk
 
 $(B)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)

@@ -72,6 +72,7 @@ struct tunnel {
 	uint32_t framing, bearer;	/* capabilities */
 	uint16_t firmware;
 	uint32_t sessions;		/* in any state but free */
+	uint32_t last_data;		/* s, timer_now()/1000: data received */
 	time_t opened;			/* wall clock */
 	char hostname[HOSTNAME_MAX];	/* escaped: safe to print */
 	char vendor[64];
@@ -118,9 +119,11 @@ struct session {
 	bool authenticated;
 	bool acct_started;		/* a Start was queued: a Stop is owed */
 	bool ip_from_pool;
+	bool routed;			/* its addresses are in lpm and kernel */
+	bool dying;			/* ended; freed at the end of the turn */
 	uint8_t nroutes;
 	uint16_t auth_protocol;		/* 0xc023, 0xc223 */
-	uint32_t netmask;		/* Framed-IP-Netmask, else all ones */
+	uint32_t netmask;		/* Framed-IP-Netmask; 0: not given */
 	uint32_t dns1, dns2;		/* offered in IPCP; 0: none */
 	struct prefix routes[ROUTES_MAX];
 	uint32_t call_serial;
@@ -138,11 +141,9 @@ struct session {
 	uint8_t class[CLASS_MAX];
 	uint16_t avpair_len;		/* of avpair[], NULs included */
 	char avpair[AVPAIR_MAX];
-};
+} __attribute__((aligned(64)));
 
 struct radius_request;
-struct ctl;
-struct idmap;
 
 /* This process's own part of a session. */
 struct session_local {
@@ -154,6 +155,7 @@ struct session_local {
 	struct timer connect_timer;	/* ICRP sent, ICCN awaited */
 	uint32_t limit_window, limit_count;	/* packet_limit, per 0.1 s */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
+	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 };
 
 /* The process. */

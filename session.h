@@ -7,6 +7,8 @@
 #include "l2tpns.h"
 
 struct auth_result;
+struct l2tp_msg;
+struct tunnel;
 
 /* Acct-Terminate-Cause, RFC 2866 5.10. */
 enum terminate_cause {
@@ -28,6 +30,20 @@ void session_shutdown(struct session *, enum terminate_cause,
 
 /* The same without a CDN: the LAC has said CDN or StopCCN, or is gone. */
 void session_kill(struct session *, enum terminate_cause, const char *reason);
+
+/*
+ * Control messages of calls, in order, from tunnel.c (RFC 2661 7.4.2).
+ * session_recv_ICRQ() opens a call or refuses it by CDN; session_recv() is
+ * every other message for a session that exists.
+ */
+void session_recv_ICRQ(struct tunnel *, const struct l2tp_msg *);
+void session_recv(struct session *, const struct l2tp_msg *);
+
+/* Adds the loop hook that reaps. */
+void session_init(void);
+
+/* Frees what died in this turn; a loop hook, and called by tests. */
+void session_reap(void);
 
 /*
  * The answer to auth_start(): checks and applies the reply (address, DNS,
@@ -52,12 +68,13 @@ void session_ppp_finished(struct session *, enum terminate_cause,
 bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
     size_t len);
 
-/* The in-use session of this user name (exact), newest first, or NULL. */
+/* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);
 /* The in-use session that owns this address, or NULL. */
 struct session *session_by_ip(uint32_t ip);
 
-/* A log line's "(user at a.b.c.d from LAC)" part; static buffer. */
-const char *session_name(const struct session *);
+/* Log lines that name their tunnel and session: `TT/SS`. */
+#define log_session(level, s, ...) \
+	log_line(level, (s)->tid, (s)->sid, __VA_ARGS__)
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef TUNNEL_H
 #define TUNNEL_H
 
+#include "idmap.h"
 #include "l2tp_avp.h"
 #include "l2tpns.h"
 #include "tunnel_ctl.h"
@@ -16,13 +17,16 @@ struct tunnel_local {
 	uint8_t challenge[16];		/* ours, when we challenged */
 	bool challenged;
 	bool answered;			/* the peer has been heard after SCCRP */
+	bool dying;			/* freed at the end of the turn */
+	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
-	uint16_t *map_ids;		/* local session id -> sid, open hash */
-	uint32_t *map_sids;
-	uint32_t map_size, map_used;
+	struct idmap ids;		/* local session id -> sid */
+	uint32_t next_same;		/* tid: chain of equal peer hashes */
+	uint32_t prev_half, next_half;	/* tids: list of half-open tunnels */
 };
 
-bool tunnel_init(char *err, size_t errlen);
+/* Adds the loop hook that reaps. */
+void tunnel_init(void);
 
 /* One control datagram, header decoded; see forward.c. */
 void tunnel_input(const struct peer *, const struct l2tp_header *,
@@ -34,6 +38,9 @@ void tunnel_input(const struct peer *, const struct l2tp_header *,
  */
 struct tunnel *tunnel_by_local_id(uint16_t id);
 struct session *tunnel_session(const struct tunnel *, uint16_t local_id);
+
+/* Frees what died in this turn; a loop hook, and called by tests. */
+void tunnel_reap(void);
 
 /*
  * Sends a session's message over its tunnel: built by the caller with
@@ -58,5 +65,8 @@ const char *tunnel_state_name(const struct tunnel *);
 /* All tunnels: shut down for exit; true when nothing is left to wait for. */
 void tunnels_shutdown(const char *reason);
 bool tunnels_quiet(void);
+
+/* Log lines that name their tunnel: `TT/00`. */
+#define log_tunnel(level, t, ...) log_line(level, (t)->tid, 0, __VA_ARGS__)
 
 #endif
