@@ -6,7 +6,8 @@
  * network the addresses whose last octet is 0 or 255 are not given out.
  * Choice: the address that this user had last, else one never used, else the
  * one released longest ago.  All addresses in host byte order.  Taking and
- * giving back cost the same whatever the size of the pool.
+ * giving back cost the same whatever the size of the pool.  ip_allocated,
+ * ip_freed and ip_exhausted are counted here.
  */
 #ifndef IPPOOL_H
 #define IPPOOL_H
@@ -28,6 +29,10 @@
 int ippool_load(const char *path, uint32_t bind_address, config_fault_fn *,
     void *arg);
 
+/* The same from memory, as config_parse() does; -1 when memory runs out. */
+int ippool_parse(const char *file, char *text, size_t len,
+    uint32_t bind_address, config_fault_fn *, void *arg);
+
 /*
  * An address for this user (sticky by exact user name; "" or NULL: no
  * stickiness), marked used by sid; 0 when the pool is empty.
@@ -40,14 +45,20 @@ uint32_t ippool_take(const char *user, uint32_t sid);
  */
 bool ippool_claim(uint32_t addr, const char *user, uint32_t sid);
 
-/* Gives addr back; user is remembered for it unless NULL.  No-op outside. */
+/*
+ * Gives addr back; user is remembered for it, and nobody if NULL or "".
+ * No-op for an address that is not in the pool or not in use.
+ */
 void ippool_release(uint32_t addr, const char *user);
 
 bool ippool_contains(uint32_t addr);
 uint32_t ippool_size(void);
 uint32_t ippool_used(void);
 
-/* One row for `show pool`; last_user "" if never used. */
+/*
+ * One row for `show pool`.  last_user is who has it or had it last, "" if
+ * never used or not remembered; good until the pool is touched.
+ */
 struct ippool_row {
 	uint32_t addr, sid;		/* sid 0: not in use */
 	uint64_t released;		/* timer_now() ms; 0: never used */
@@ -56,8 +67,11 @@ struct ippool_row {
 /* Walks in address order: row number i from 0; false past the end. */
 bool ippool_row(size_t i, struct ippool_row *);
 
-/* The routes that the pool needs: each CIDR line, each single address /32. */
-size_t ippool_prefixes(size_t i, uint32_t *addr, uint8_t *len); /* 0 at end */
+/*
+ * The routes that the pool needs: each CIDR line, each single address /32,
+ * none twice.  Number i from 0; 0 at the end.
+ */
+size_t ippool_prefixes(size_t i, uint32_t *addr, uint8_t *len);
 
 /* Forgets everything (tests, exit). */
 void ippool_clear(void);
