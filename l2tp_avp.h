@@ -82,7 +82,9 @@ struct l2tp_msg {
  * hidden AVPs (secret, may be "": then hidden AVPs are malformed); give it as
  * many bytes as the body has.  Walks the whole message; the first fatal
  * fault is left in bad_* (unknown mandatory AVP: 2/8; bad length: 2/2; value
- * out of range: 2/3).  False only if not even a Message Type could be read.
+ * out of range, or hidden but not to be read: 2/3).  False, with bad_* set,
+ * only if not even a Message Type could be read.  Of AVPs of one type the
+ * first counts.  Members whose `have` bit is clear are not to be used.
  * An empty body is a ZLB: type 0, true.
  */
 bool l2tp_msg_decode(struct rd body, const char *secret, uint8_t *scratch,
@@ -123,5 +125,8 @@ void l2tp_challenge_response(uint8_t out[16], uint8_t id, const char *secret,
 
 /* Word for a message type ("SCCRQ") or NULL. */
 const char *l2tp_msg_name(uint16_t type);
+
+/* Name of an IETF AVP as RFC 2661 4.4 spells it, or NULL. */
+const char *l2tp_avp_name(uint16_t type);
 
 #endif
