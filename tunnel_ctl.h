@@ -39,12 +39,15 @@ struct ctl {
 	uint16_t Ns;			/* of the next new message */
 	uint16_t Nr;			/* next expected from the peer */
 	uint16_t una;			/* oldest not acknowledged */
+	uint16_t high;			/* next that was never on the wire */
 	uint16_t window;		/* ours: how far ahead we hold */
 	uint16_t peer_window;		/* its Receive Window Size, >= 1 */
-	uint16_t cwnd, ssthresh, cwnd_part;	/* appendix A */
+	uint16_t cwnd, ssthresh, cwnd_part;	/* appendix A; ssthresh 0:
+					 * nothing lost yet, peer_window */
 	uint8_t tries;			/* of the oldest message */
 	uint8_t max_retries;		/* CTL_RETRIES as a rule */
 	bool ack_owed, dead;
+	uint8_t unacked;		/* delivered since we last sent Nr */
 	uint32_t queued;		/* messages waiting or in flight */
 	struct ctl_msg *head, *tail, *unsent;	/* send queue, by Ns */
 	struct ctl_msg **held;		/* ring of `window`, early messages */
@@ -52,20 +55,25 @@ struct ctl {
 	uint64_t last_recv;		/* ms, anything valid from the peer */
 };
 
-/* False when out of memory.  Ns and Nr start at 0. */
+/*
+ * False when out of memory.  Ns and Nr start at 0; peer_window is 4 until the
+ * owner knows better (RFC 2661 4.4.3), who also sets peer_id.
+ */
 bool ctl_init(struct ctl *, const struct ctl_ops *, void *owner,
     uint16_t window);
 void ctl_free(struct ctl *);
 
 /*
  * Queues a finished message (its Ns, Nr are stamped here) and sends it as
- * soon as windows allow.  Copies.  False when out of memory or dead.
+ * soon as windows allow.  Copies.  False when out of memory or dead, or when
+ * so many are waiting that sequence numbers would become ambiguous.
  */
 bool ctl_send(struct ctl *, const void *msg, size_t len);
 
 /*
  * A control datagram from the right peer.  Ns, Nr are its header's; zlb when
  * it has no AVPs.  Delivers zero or more messages.  Never answers a ZLB.
+ * buf is read during the call only.
  */
 void ctl_receive(struct ctl *, uint16_t Ns, uint16_t Nr, bool zlb,
     const uint8_t *buf, size_t len);
