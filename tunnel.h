@@ -17,7 +17,9 @@ struct tunnel_local {
 	uint8_t challenge[16];		/* ours, when we challenged */
 	bool challenged;
 	bool answered;			/* the peer has been heard after SCCRP */
+	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
+	uint64_t created;		/* ms */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
 	struct idmap ids;		/* local session id -> sid */

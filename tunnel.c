@@ -1,0 +1,938 @@
+/*
+ * tunnel.c - L2TP control connections, the LNS half (RFC 2661 7.2.1)
+ *
+ * A datagram comes in, finds its tunnel by the id that we assigned and by the
+ * address that its SCCRQ came from, passes through tunnel_ctl.c, which puts
+ * messages in order, and arrives at tunnel_deliver(): decoded once, it goes
+ * to the state machine below or, if it is about a call, on to session.c.
+ *
+ * Until the LAC has been heard after our SCCRP nobody knows whether its
+ * source address is real.  Such a half-open tunnel therefore costs little:
+ * its messages out are bounded by its octets in, it is cleared without a
+ * word, and when there are too many the oldest makes room.
+ *
+ * Owns:     struct tunnel, struct tunnel_local, the maps from ids to tunnels.
+ * Calls:    tunnel_ctl.c below, session.c beside, forward_send() out.
+ * Lifetime: a slot lives from SCCRQ until StopCCN has been repeated for as
+ *           long as the peer may repeat its own (31 s), then is reaped at the
+ *           end of the turn.
+ */
+#include "tunnel.h"
+
+#include <stdio.h>
+
+#include "digest.h"
+#include "forward.h"
+#include "log.h"
+#include "loop.h"
+#include "ratelimit.h"
+#include "session.h"
+#include "table.h"
+
+#define HELLO_MS	60000	/* silence before we ask: RFC 2661 5.5 */
+#define LINGER_MS	31000	/* a full retransmission cycle: 5.7 */
+#define HALF_OPEN_MS	10000	/* for the peer to be heard again */
+#define HALF_OPEN_RETRIES 2	/* of the SCCRP */
+#define CLOSE_POLL_MS	1000	/* does our StopCCN still wait? */
+#define OVERHEAD	28	/* IP and UDP header, for amplification */
+
+/* Tunnels by local_id, and chains of tunnels by what their peer chose. */
+static uint32_t by_local_id[65536];
+static uint32_t by_peer[65536];
+
+/* Half-open tunnels, oldest first. */
+static uint32_t half_first, half_last, half_count;
+
+static struct ratelimit sccrq_rate;
+/* What died in this turn, chained by next_same. */
+static uint32_t reap_first;
+
+/* --- who is who --------------------------------------------------------- */
+
+static uint16_t
+peer_hash(const struct peer *p, uint16_t peer_id)
+{
+	uint32_t h = p->addr * UINT32_C(2654435769);
+
+	return (uint16_t)((h >> 16) ^ h ^ p->port ^ peer_id);
+}
+
+static bool
+same_peer(const struct peer *a, const struct peer *b)
+{
+	return a->addr == b->addr && a->port == b->port;
+}
+
+struct tunnel *
+tunnel_by_local_id(uint16_t id)
+{
+	return tunnel_by_tid(by_local_id[id]);
+}
+
+struct session *
+tunnel_session(const struct tunnel *t, uint16_t local_id)
+{
+	return session_by_sid(idmap_find(&tunnel_local(t)->ids, local_id));
+}
+
+/* A tunnel that this peer opened with this id of its own, other than `but`. */
+static struct tunnel *
+find_by_peer(const struct peer *p, uint16_t peer_id, const struct tunnel *but)
+{
+	struct tunnel *t = tunnel_by_tid(by_peer[peer_hash(p, peer_id)]);
+
+	while (t != NULL && (t == but || t->peer_id != peer_id ||
+	    !same_peer(&t->peer, p)))
+		t = tunnel_by_tid(tunnel_local(t)->next_same);
+	return t;
+}
+
+static void
+link_ids(struct tunnel *t)
+{
+	uint32_t *chain = &by_peer[peer_hash(&t->peer, t->peer_id)];
+	uint16_t id = (uint16_t)digest_random_u32();
+
+	/* There is a free id: max_tunnels is at most 65535 and 0 is none. */
+	while (id == 0 || by_local_id[id] != 0)
+		id++;
+	t->local_id = id;
+	by_local_id[id] = t->tid;
+	tunnel_local(t)->next_same = *chain;
+	*chain = t->tid;
+}
+
+static void
+unlink_ids(struct tunnel *t)
+{
+	uint32_t *at = &by_peer[peer_hash(&t->peer, t->peer_id)];
+
+	while (*at != 0 && *at != t->tid)
+		at = &tunnel_local(tunnel_by_tid(*at))->next_same;
+	if (*at == t->tid)
+		*at = tunnel_local(t)->next_same;
+	by_local_id[t->local_id] = 0;
+}
+
+static void
+half_open_add(struct tunnel *t)
+{
+	tunnel_local(t)->prev_half = half_last;
+	if (half_last != 0)
+		tunnel_local(tunnel_by_tid(half_last))->next_half = t->tid;
+	else
+		half_first = t->tid;
+	half_last = t->tid;
+	half_count++;
+}
+
+static void
+half_open_del(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (half_first != t->tid && l->prev_half == 0)
+		return;		/* not on the list */
+	if (l->prev_half != 0)
+		tunnel_local(tunnel_by_tid(l->prev_half))->next_half =
+		    l->next_half;
+	else
+		half_first = l->next_half;
+	if (l->next_half != 0)
+		tunnel_local(tunnel_by_tid(l->next_half))->prev_half =
+		    l->prev_half;
+	else
+		half_last = l->prev_half;
+	l->prev_half = l->next_half = 0;
+	half_count--;
+}
+
+/* --- states ------------------------------------------------------------- */
+
+static const char *const state_words[T_STATES] = {
+	"idle", "wait-ctl-conn", "established", "closing"
+};
+
+static void
+tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
+{
+	if (t->state == to)
+		return;
+	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): %s -> %s on %s", t->tid,
+	    t->hostname[0] != '\0' ? t->hostname : "?", state_words[t->state],
+	    state_words[to], on);
+	if (t->state == T_WAIT_CTL_CONN)
+		half_open_del(t);
+	t->state = to;
+}
+
+const char *
+tunnel_state_name(const struct tunnel *t)
+{
+	static const char *const names[T_STATES] = {
+		"Free", "Opening", "Open", "Dieing"
+	};
+
+	return names[t->state];
+}
+
+static void
+tunnel_free(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->dying)
+		return;
+	l->dying = true;
+	half_open_del(t);
+	timer_disarm(&l->hello);
+	timer_disarm(&l->life);
+	unlink_ids(t);
+	l->next_same = reap_first;
+	reap_first = t->tid;
+}
+
+void
+tunnel_reap(void)
+{
+	struct tunnel *t;
+
+	while ((t = tunnel_by_tid(reap_first)) != NULL) {
+		reap_first = tunnel_local(t)->next_same;
+		ctl_free(&tunnel_local(t)->ctl);
+		idmap_free(&tunnel_local(t)->ids);
+		table_tunnel_del(t);
+	}
+}
+
+/* Every session goes; with a CDN each if the peer should hear of them. */
+static void
+drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
+    const char *reason, bool each)
+{
+	struct session *s, *next;
+	uint32_t sid = tunnel_local(t)->first_sid;
+
+	for (s = session_by_sid(sid); s != NULL; s = next) {
+		next = session_by_sid(session_local(s)->next);
+		if (each)
+			session_shutdown(s, cause, result, 0, reason);
+		else
+			session_kill(s, cause, reason);
+	}
+}
+
+static void
+closing_begin(struct tunnel *t, const char *on, uint64_t ms)
+{
+	tunnel_set_state(t, T_CLOSING, on);
+	timer_disarm(&tunnel_local(t)->hello);
+	timer_arm(&tunnel_local(t)->life, ms);
+}
+
+static void
+send_StopCCN(struct tunnel *t, uint16_t result, uint16_t error,
+    const char *text)
+{
+	uint8_t buf[512];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	l2tp_msg_begin(&w, t->peer_id, 0, L2TP_STOPCCN);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL, t->local_id);
+	l2tp_avp_result(&w, result, error, text);
+	ctl_send(&tunnel_local(t)->ctl, buf, l2tp_msg_end(&w));
+}
+
+void
+tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
+    const char *reason, bool each)
+{
+	if (t->state == T_CLOSING || tunnel_local(t)->dying)
+		return;
+	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): shutting down: %s", t->tid,
+	    t->hostname, reason);
+	drop_sessions(t, CAUSE_NAS_REQUEST, CDN_ADMIN, reason, each);
+	send_StopCCN(t, result, error, reason);
+	closing_begin(t, "StopCCN sent", CLOSE_POLL_MS);
+}
+
+/* The peer is gone: nothing is said to it. */
+static void
+tunnel_lost(struct tunnel *t, const char *reason)
+{
+	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): lost: %s", t->tid,
+	    t->hostname, reason);
+	drop_sessions(t, CAUSE_LOST_SERVICE, 0, reason, false);
+	tunnel_free(t);
+}
+
+static void
+life_fire(struct timer *timer)
+{
+	struct tunnel_local *l = timer_owner(timer, struct tunnel_local, life);
+	struct tunnel *t = l->ctl.owner;
+
+	if (t->state == T_WAIT_CTL_CONN) {
+		log_tunnel(LOG_L_INFO, t,
+		    "tunnel %u (%s): cleared: no SCCCN came", t->tid,
+		    t->hostname);
+		tunnel_free(t);
+	} else if (t->state == T_CLOSING && !ctl_idle(&l->ctl) &&
+	    !l->ctl.dead)
+		timer_arm(&l->life, CLOSE_POLL_MS);
+	else
+		tunnel_free(t);
+}
+
+/* --- the wire ----------------------------------------------------------- */
+
+/*
+ * What a half-open tunnel may send: at most five times what it received over
+ * its life, so that a forged source gains nothing from us.
+ */
+static bool
+within_amplification(struct tunnel_local *l, size_t len)
+{
+	if (l->answered)
+		return true;
+	if (l->octets_out + len + OVERHEAD > l->octets_in * 5)
+		return false;
+	l->octets_out += (uint32_t)len + OVERHEAD;
+	return true;
+}
+
+static void
+ctl_out(void *owner, const void *buf, size_t len)
+{
+	struct tunnel *t = owner;
+
+	if (within_amplification(tunnel_local(t), len))
+		forward_send(&t->peer, buf, len);
+}
+
+static void
+ctl_dead(void *owner)
+{
+	struct tunnel *t = owner;
+
+	if (tunnel_local(t)->dying)
+		return;
+	if (t->state == T_WAIT_CTL_CONN) {
+		log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): cleared: SCCRP was "
+		    "never acknowledged", t->tid, t->hostname);
+		tunnel_free(t);
+		return;
+	}
+	COUNT(tunnel_timeout);
+	tunnel_lost(t, "no acknowledgement of a control message");
+}
+
+static void tunnel_deliver(void *, const uint8_t *, size_t);
+
+static const struct ctl_ops ctl_ops = {
+	.send = ctl_out, .deliver = tunnel_deliver, .dead = ctl_dead
+};
+
+bool
+tunnel_send(struct tunnel *t, const void *msg, size_t len)
+{
+	if (t->state == T_CLOSING || tunnel_local(t)->dying)
+		return false;
+	return ctl_send(&tunnel_local(t)->ctl, msg, len);
+}
+
+static void
+hello_fire(struct timer *timer)
+{
+	struct tunnel_local *l = timer_owner(timer, struct tunnel_local, hello);
+	struct tunnel *t = l->ctl.owner;
+	uint64_t heard = l->ctl.last_recv, quiet;
+	uint8_t buf[64];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	if ((uint64_t)t->last_data * 1000 > heard)
+		heard = (uint64_t)t->last_data * 1000;
+	quiet = timer_now() > heard ? timer_now() - heard : 0;
+	if (quiet < HELLO_MS) {
+		timer_arm(&l->hello, HELLO_MS - quiet);
+		return;
+	}
+	l2tp_msg_begin(&w, t->peer_id, 0, L2TP_HELLO);
+	ctl_send(&l->ctl, buf, l2tp_msg_end(&w));
+	timer_arm(&l->hello, HELLO_MS);
+}
+
+/* --- SCCRQ -------------------------------------------------------------- */
+
+/*
+ * One StopCCN without a tunnel: no state is kept, so the LAC that repeats its
+ * SCCRQ gets it again, within the rate of its source.
+ */
+static void
+refuse_SCCRQ(const struct peer *p, const struct l2tp_msg *m, uint16_t result,
+    uint16_t error, const char *text)
+{
+	static struct log_limit limit;
+	uint8_t buf[256];
+	struct wr w = wr_init(buf, sizeof(buf));
+	size_t len;
+
+	log_limited(&limit, LOG_L_WARN, 0, 0,
+	    "SCCRQ from %u.%u.%u.%u refused: %s", p->addr >> 24,
+	    p->addr >> 16 & 255, p->addr >> 8 & 255, p->addr & 255, text);
+	l2tp_msg_begin(&w, m->assigned_tunnel, 0, L2TP_STOPCCN);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL,
+	    (uint16_t)(digest_random_u32() | 1));
+	l2tp_avp_result(&w, result, error, text);
+	len = l2tp_msg_end(&w);
+	if (len > 0) {
+		l2tp_msg_stamp(buf, 0, 1);
+		forward_send(p, buf, len);
+	}
+}
+
+/* The reason why this SCCRQ can not be taken: result, error and words. */
+struct refusal {
+	uint16_t result, error;
+	const char *text;
+};
+
+static bool
+check_SCCRQ(const struct l2tp_msg *m, struct refusal *no)
+{
+	const char *secret = lns.config.l2tp_secret;
+
+	*no = (struct refusal){ 0 };
+	if (m->bad_result != 0)
+		*no = (struct refusal){ m->bad_result, m->bad_error,
+		    m->bad_text != NULL ? m->bad_text : "malformed SCCRQ" };
+	else if (L2TP_HAVE(m, AVP_PROTOCOL_VERSION) &&
+	    m->protocol_version >> 8 != 1)
+		*no = (struct refusal){ STOPCCN_VERSION, 0x0100,
+		    "protocol version 1 wanted" };
+	else if (l2tp_msg_missing(m) >= 0)
+		*no = (struct refusal){ STOPCCN_ERROR, L2TP_E_VALUE,
+		    "a mandatory AVP is missing" };
+	else if (m->assigned_tunnel == 0 || m->host_name.len == 0)
+		*no = (struct refusal){ STOPCCN_ERROR, L2TP_E_VALUE,
+		    "tunnel id 0 or empty host name" };
+	else if (lns.shutting_down)
+		*no = (struct refusal){ STOPCCN_SHUTTING_DOWN, 0,
+		    "shutting down" };
+	else if (L2TP_HAVE(m, AVP_CHALLENGE) && secret[0] == '\0')
+		*no = (struct refusal){ STOPCCN_NOT_AUTHORIZED, 0,
+		    "challenged, but no l2tp_secret is set here" };
+	else if (lns.config.l2tp_require_secret && secret[0] == '\0')
+		*no = (struct refusal){ STOPCCN_NOT_AUTHORIZED, 0,
+		    "l2tp_require_secret, but no l2tp_secret is set here" };
+	return no->result == 0;
+}
+
+static void
+copy_text(char *dst, size_t size, struct blob b)
+{
+	log_escape(dst, size, b.p, b.len);
+}
+
+static void
+send_SCCRP(struct tunnel *t, const struct l2tp_msg *sccrq)
+{
+	struct tunnel_local *l = tunnel_local(t);
+	const char *secret = lns.config.l2tp_secret;
+	uint8_t buf[512], response[16];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	l2tp_msg_begin(&w, t->peer_id, 0, L2TP_SCCRP);
+	l2tp_avp_u16(&w, true, AVP_PROTOCOL_VERSION, 0x0100);
+	l2tp_avp_u32(&w, true, AVP_FRAMING_CAP, 3);
+	l2tp_avp_bytes(&w, true, AVP_HOST_NAME, lns.hostname,
+	    strlen(lns.hostname));
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL, t->local_id);
+	l2tp_avp_u16(&w, true, AVP_RECEIVE_WINDOW, l->ctl.window);
+	if (L2TP_HAVE(sccrq, AVP_CHALLENGE)) {
+		l2tp_challenge_response(response, L2TP_SCCRP, secret,
+		    sccrq->challenge.p, sccrq->challenge.len);
+		l2tp_avp_bytes(&w, true, AVP_CHALLENGE_RESPONSE, response,
+		    sizeof(response));
+	}
+	if (lns.config.l2tp_require_secret) {
+		digest_random(l->challenge, sizeof(l->challenge));
+		l->challenged = true;
+		l2tp_avp_bytes(&w, true, AVP_CHALLENGE, l->challenge,
+		    sizeof(l->challenge));
+	}
+	ctl_send(&l->ctl, buf, l2tp_msg_end(&w));
+}
+
+/* How many tunnels may be half open at once. */
+static uint32_t
+half_open_max(void)
+{
+	uint32_t quarter = (uint32_t)lns.config.max_tunnels / 4;
+
+	return quarter > 16 ? quarter : 16;
+}
+
+/* A fresh tunnel for this peer, all but its SCCRP; NULL when there is none. */
+static struct tunnel *
+tunnel_open(const struct peer *p, const struct l2tp_msg *m)
+{
+	struct tunnel_local *l;
+	struct tunnel *t;
+
+	if (half_count >= half_open_max())
+		tunnel_free(tunnel_by_tid(half_first));
+	t = table_tunnel_new();
+	if (t == NULL)
+		return NULL;
+	l = tunnel_local(t);
+	if (!ctl_init(&l->ctl, &ctl_ops, t, (uint16_t)lns.config.l2tp_window)) {
+		table_tunnel_del(t);
+		return NULL;
+	}
+	t->peer = *p;
+	t->peer_id = m->assigned_tunnel;
+	t->opened = timer_wall();
+	l->created = timer_now();
+	t->framing = m->framing;
+	t->bearer = m->bearer;
+	t->firmware = m->firmware;
+	copy_text(t->hostname, sizeof(t->hostname), m->host_name);
+	copy_text(t->vendor, sizeof(t->vendor), m->vendor_name);
+	t->peer_window = L2TP_HAVE(m, AVP_RECEIVE_WINDOW) ?
+	    m->receive_window : 4;
+	if (t->peer_window == 0)
+		t->peer_window = 1;
+	l->ctl.peer_id = t->peer_id;
+	l->ctl.peer_window = l->ctl.ssthresh = t->peer_window;
+	l->ctl.max_retries = HALF_OPEN_RETRIES;
+	l->hello.fire = hello_fire;
+	l->life.fire = life_fire;
+	link_ids(t);
+	half_open_add(t);
+	t->state = T_WAIT_CTL_CONN;
+	timer_arm(&l->life, HALF_OPEN_MS);
+	return t;
+}
+
+/*
+ * No answer at all goes to what can not be a LAC: nobody, everybody, or
+ * ourselves.
+ */
+static bool
+plausible_source(const struct peer *p)
+{
+	return p->port != 0 && p->addr >> 24 != 0 && p->addr < 0xe0000000 &&
+	    (p->local == 0 || p->addr != p->local || p->port != L2TP_PORT);
+}
+
+static void
+recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
+    const struct l2tp_msg *m, const uint8_t *buf, size_t len)
+{
+	struct refusal no;
+	struct tunnel *t;
+
+	t = find_by_peer(p, m->assigned_tunnel, NULL);
+	if (t != NULL && t->state != T_CLOSING && m->assigned_tunnel != 0 &&
+	    timer_now() < tunnel_local(t)->created + LINGER_MS) {
+		/* The same one again: its ctl acknowledges and drops it. */
+		COUNT(tunnel_duplicates);
+		tunnel_local(t)->octets_in += (uint32_t)len + OVERHEAD;
+		ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf,
+		    len);
+		return;
+	}
+	if (h->Ns != 0 || h->Nr != 0) {
+		COUNT(tunnel_out_of_window);
+		return;
+	}
+	if (!ratelimit_take(&sccrq_rate, p->addr,
+	    (uint32_t)lns.config.l2tp_sccrq_rate)) {
+		COUNT(sccrq_limited);
+		return;
+	}
+	if (!check_SCCRQ(m, &no)) {
+		COUNT(tunnel_rx_errors);
+		if (L2TP_HAVE(m, AVP_ASSIGNED_TUNNEL) && m->assigned_tunnel)
+			refuse_SCCRQ(p, m, no.result, no.error, no.text);
+		return;
+	}
+	t = tunnel_open(p, m);
+	if (t == NULL) {
+		COUNT(tunnel_overflow);
+		refuse_SCCRQ(p, m, STOPCCN_ERROR, L2TP_E_RESOURCES,
+		    "no free tunnel");
+		return;
+	}
+	tunnel_local(t)->octets_in = (uint32_t)len + OVERHEAD;
+	/* Numbered 0: delivered at once, to accept_SCCRQ(). */
+	ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf, len);
+}
+
+/* --- the state machine, RFC 2661 7.2.1 ---------------------------------- */
+
+static void
+accept_SCCRQ(struct tunnel *t, const struct l2tp_msg *m)
+{
+	if (tunnel_local(t)->opening) {
+		tunnel_shutdown(t, STOPCCN_FSM, 0, "a second SCCRQ", false);
+		return;
+	}
+	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): SCCRQ from %u.%u.%u.%u:%u, "
+	    "its id %u, ours %u, window %u", t->tid, t->hostname,
+	    t->peer.addr >> 24, t->peer.addr >> 16 & 255,
+	    t->peer.addr >> 8 & 255, t->peer.addr & 255, t->peer.port,
+	    t->peer_id, t->local_id, t->peer_window);
+	tunnel_local(t)->opening = true;
+	send_SCCRP(t, m);
+}
+
+static void
+accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
+{
+	struct tunnel_local *l = tunnel_local(t);
+	struct tunnel *old;
+	uint8_t want[16];
+
+	if (l->challenged) {
+		l2tp_challenge_response(want, L2TP_SCCCN,
+		    lns.config.l2tp_secret, l->challenge,
+		    sizeof(l->challenge));
+		if (m->challenge_response.len != sizeof(want) ||
+		    !digest_equal(want, m->challenge_response.p,
+		    sizeof(want))) {
+			COUNT(tunnel_auth_failed);
+			tunnel_shutdown(t, STOPCCN_NOT_AUTHORIZED, 0,
+			    "wrong answer to our challenge", false);
+			return;
+		}
+	}
+	/* The LAC has restarted and chose the same id: the old one is dead. */
+	while ((old = find_by_peer(&t->peer, t->peer_id, t)) != NULL)
+		tunnel_lost(old, "its peer opened a new one");
+	COUNT(tunnel_created);
+	timer_disarm(&l->life);
+	timer_arm(&l->hello, HELLO_MS);
+	tunnel_set_state(t, T_ESTABLISHED, "SCCCN");
+}
+
+static void
+recv_StopCCN(struct tunnel *t, const struct l2tp_msg *m)
+{
+	char text[128] = "";
+
+	if (m->result_text.len > 0)
+		log_escape(text, sizeof(text), m->result_text.p,
+		    m->result_text.len);
+	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): StopCCN, result %u error %u"
+	    "%s%s", t->tid, t->hostname, m->result, m->error,
+	    text[0] != '\0' ? ": " : "", text);
+	drop_sessions(t, CAUSE_LOST_SERVICE, 0, "the LAC sent StopCCN", false);
+	ctl_ack_now(&tunnel_local(t)->ctl);
+	closing_begin(t, "StopCCN", LINGER_MS);
+}
+
+static void
+ignore(struct tunnel *t, const struct l2tp_msg *m)
+{
+	(void)t;
+	(void)m;
+}
+
+/* A call: ICRQ has session id 0, all others name one of ours. */
+static void
+recv_call(struct tunnel *t, const struct l2tp_msg *m)
+{
+	if (m->type == L2TP_ICRQ)
+		session_recv_ICRQ(t, m);
+	else
+		log_tunnel(LOG_L_INFO, t, "%s for no session of ours, ignored",
+		    l2tp_msg_name(m->type));
+}
+
+/* No row: the message has no place in this state, StopCCN result 7. */
+static const struct tunnel_edge {
+	enum tunnel_state from;
+	uint16_t on;
+	void (*act)(struct tunnel *, const struct l2tp_msg *);
+} tunnel_fsm[] = {
+	{ T_WAIT_CTL_CONN, L2TP_SCCRQ,   accept_SCCRQ },
+	{ T_WAIT_CTL_CONN, L2TP_SCCCN,   accept_SCCCN },
+	{ T_WAIT_CTL_CONN, L2TP_STOPCCN, recv_StopCCN },
+	{ T_ESTABLISHED,   L2TP_HELLO,   ignore },	/* it is acknowledged */
+	{ T_ESTABLISHED,   L2TP_STOPCCN, recv_StopCCN },
+	{ T_ESTABLISHED,   L2TP_ICRQ,    recv_call },
+	{ T_ESTABLISHED,   L2TP_ICCN,    recv_call },
+	{ T_ESTABLISHED,   L2TP_CDN,     recv_call },
+	{ T_ESTABLISHED,   L2TP_WEN,     recv_call },
+	/* We never dial out: what belongs to outgoing calls is ignored. */
+	{ T_ESTABLISHED,   L2TP_OCRQ,    ignore },
+	{ T_ESTABLISHED,   L2TP_OCRP,    ignore },
+	{ T_ESTABLISHED,   L2TP_OCCN,    ignore },
+	{ T_ESTABLISHED,   L2TP_ICRP,    ignore },
+	{ T_ESTABLISHED,   L2TP_SLI,     ignore },
+};
+
+static const struct tunnel_edge *
+find_edge(enum tunnel_state from, uint16_t on)
+{
+	for (size_t i = 0; i < sizeof(tunnel_fsm) / sizeof(tunnel_fsm[0]); i++)
+		if (tunnel_fsm[i].from == from && tunnel_fsm[i].on == on)
+			return &tunnel_fsm[i];
+	return NULL;
+}
+
+static bool
+is_call_message(uint16_t type)
+{
+	return type >= L2TP_OCRQ && type <= L2TP_SLI;
+}
+
+/* What is wrong with a message about the tunnel itself ends the tunnel. */
+static bool
+check_tunnel_message(struct tunnel *t, const struct l2tp_msg *m)
+{
+	if (m->bad_result != 0) {
+		tunnel_shutdown(t, m->bad_result, m->bad_error,
+		    m->bad_text != NULL ? m->bad_text : "malformed", false);
+		return false;
+	}
+	if (l2tp_msg_missing(m) >= 0 && m->type != L2TP_STOPCCN) {
+		tunnel_shutdown(t, STOPCCN_ERROR, L2TP_E_VALUE,
+		    "a mandatory AVP is missing", false);
+		return false;
+	}
+	return true;
+}
+
+/*
+ * The session that a call message is about: by the id in the header, or,
+ * before the peer knows that, by its own id in the CDN (RFC 2661 4.4.4).
+ */
+static struct session *
+find_session(struct tunnel *t, uint16_t session_id, const struct l2tp_msg *m)
+{
+	struct session *s = tunnel_session(t, session_id);
+
+	if (s != NULL || session_id != 0 || m->type != L2TP_CDN ||
+	    m->assigned_session == 0)
+		return s;
+	for (s = session_by_sid(tunnel_local(t)->first_sid); s != NULL;
+	    s = session_by_sid(session_local(s)->next))
+		if (s->peer_id == m->assigned_session)
+			return s;
+	return NULL;
+}
+
+static void
+dispatch(struct tunnel *t, uint16_t session_id, const struct l2tp_msg *m)
+{
+	const struct tunnel_edge *e = find_edge(t->state, m->type);
+	struct session *s;
+
+	if (l2tp_msg_name(m->type) == NULL) {
+		/* 4.4.1: the M bit decides what an unknown message does. */
+		if (m->mandatory)
+			tunnel_shutdown(t, STOPCCN_ERROR, L2TP_E_UNKNOWN_AVP,
+			    "unknown mandatory message type", false);
+		return;
+	}
+	if (!is_call_message(m->type) && !check_tunnel_message(t, m))
+		return;
+	if (e == NULL) {
+		tunnel_shutdown(t, STOPCCN_FSM, 0,
+		    "message out of place in this state", false);
+		return;
+	}
+	if (e->act == recv_call && m->type != L2TP_ICRQ &&
+	    (s = find_session(t, session_id, m)) != NULL)
+		session_recv(s, m);
+	else
+		e->act(t, m);
+}
+
+/* From tunnel_ctl.c: the next message, in order and for the first time. */
+static void
+tunnel_deliver(void *owner, const uint8_t *buf, size_t len)
+{
+	struct tunnel *t = owner;
+	struct l2tp_header h;
+	struct l2tp_msg m;
+	uint8_t scratch[PACKET_MAX];
+
+	if (t->state == T_CLOSING || tunnel_local(t)->dying)
+		return;
+	if (l2tp_header_decode(buf, len, &h) != L2TP_OK)
+		return;
+	if (!l2tp_msg_decode(h.body, lns.config.l2tp_secret, scratch,
+	    sizeof(scratch), &m)) {
+		COUNT(tunnel_rx_errors);
+		tunnel_shutdown(t, STOPCCN_ERROR, L2TP_E_LENGTH,
+		    "no readable Message Type", false);
+		return;
+	}
+	log_tunnel(LOG_L_CALL, t, "%s, session id %u",
+	    l2tp_msg_name(m.type) ? l2tp_msg_name(m.type) : "unknown message",
+	    h.session_id);
+	dispatch(t, h.session_id, &m);
+}
+
+/* --- intake ------------------------------------------------------------- */
+
+/* Tunnel id 0: an SCCRQ, or a StopCCN from before the SCCRP arrived. */
+static void
+input_without_tunnel(const struct peer *p, const struct l2tp_header *h,
+    const uint8_t *buf, size_t len)
+{
+	uint8_t scratch[PACKET_MAX];
+	struct l2tp_msg m;
+	struct tunnel *t;
+
+	if (rd_left(&h->body) == 0)
+		return;		/* a ZLB is never answered */
+	if (!plausible_source(p) || !l2tp_msg_decode(h->body,
+	    lns.config.l2tp_secret, scratch, sizeof(scratch), &m)) {
+		COUNT(tunnel_rx_errors);
+		return;
+	}
+	if (m.type == L2TP_SCCRQ) {
+		recv_SCCRQ(p, h, &m, buf, len);
+		return;
+	}
+	t = m.type == L2TP_STOPCCN ?
+	    find_by_peer(p, m.assigned_tunnel, NULL) : NULL;
+	if (t != NULL && m.assigned_tunnel != 0)
+		ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf,
+		    len);
+	else
+		COUNT(unknown_tunnel);
+}
+
+/*
+ * Anything with the right id from the right place shows that the peer is
+ * real: it has seen the id that only our SCCRP carried.
+ */
+static void
+peer_answered(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->answered)
+		return;
+	l->answered = true;
+	l->ctl.max_retries = CTL_RETRIES;
+	if (t->state == T_WAIT_CTL_CONN)
+		timer_arm(&l->life, LINGER_MS);
+}
+
+void
+tunnel_input(const struct peer *p, const struct l2tp_header *h,
+    const uint8_t *buf, size_t len)
+{
+	static struct log_limit limit;
+	struct tunnel *t;
+
+	if (h->tunnel_id == 0) {
+		input_without_tunnel(p, h, buf, len);
+		return;
+	}
+	t = tunnel_by_local_id(h->tunnel_id);
+	if (t == NULL) {
+		COUNT(unknown_tunnel);
+		return;
+	}
+	if (!same_peer(&t->peer, p)) {
+		COUNT(wrong_peer);
+		log_limited(&limit, LOG_L_WARN, t->tid, 0,
+		    "control message from %u.%u.%u.%u:%u, which is not the "
+		    "tunnel's peer: dropped", p->addr >> 24,
+		    p->addr >> 16 & 255, p->addr >> 8 & 255, p->addr & 255,
+		    p->port);
+		return;
+	}
+	peer_answered(t);
+	ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr,
+	    rd_left(&h->body) == 0, buf, len);
+}
+
+/* --- sessions of a tunnel ----------------------------------------------- */
+
+bool
+tunnel_add_session(struct tunnel *t, struct session *s)
+{
+	struct tunnel_local *l = tunnel_local(t);
+	struct session *first = session_by_sid(l->first_sid);
+
+	s->local_id = idmap_new(&l->ids, s->sid);
+	if (s->local_id == 0)
+		return false;
+	s->tid = t->tid;
+	session_local(s)->next = l->first_sid;
+	if (first != NULL)
+		session_local(first)->prev = s->sid;
+	l->first_sid = s->sid;
+	t->sessions++;
+	return true;
+}
+
+void
+tunnel_remove_session(struct tunnel *t, struct session *s)
+{
+	struct tunnel_local *l = tunnel_local(t);
+	struct session_local *sl = session_local(s);
+	struct session *prev = session_by_sid(sl->prev);
+	struct session *next = session_by_sid(sl->next);
+
+	if (tunnel_session(t, s->local_id) != s)
+		return;
+	idmap_del(&l->ids, s->local_id);
+	if (prev != NULL)
+		session_local(prev)->next = sl->next;
+	else
+		l->first_sid = sl->next;
+	if (next != NULL)
+		session_local(next)->prev = sl->prev;
+	sl->prev = sl->next = 0;
+	t->sessions--;
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+void
+tunnels_shutdown(const char *reason)
+{
+	struct tunnel *t;
+
+	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid)) {
+		if (t->state == T_WAIT_CTL_CONN)
+			tunnel_free(t);
+		else
+			tunnel_shutdown(t, STOPCCN_SHUTTING_DOWN, 0, reason,
+			    true);
+	}
+}
+
+bool
+tunnels_quiet(void)
+{
+	struct tunnel *t;
+
+	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid))
+		if (!tunnel_local(t)->dying && !ctl_idle(&tunnel_local(t)->ctl) &&
+		    !tunnel_local(t)->ctl.dead)
+			return false;
+	return true;
+}
+
+void
+tunnel_init(void)
+{
+	static struct loop_hook reap = { .run = tunnel_reap };
+
+	memset(by_local_id, 0, sizeof(by_local_id));
+	memset(by_peer, 0, sizeof(by_peer));
+	half_first = half_last = half_count = 0;
+	reap_first = 0;
+	loop_at_turn_end(&reap);
+}
