@@ -148,6 +148,8 @@ struct radius_request;
 /* This process's own part of a session. */
 struct session_local {
 	struct ppp ppp;
+	uint32_t sid;			/* its own, for the timers */
+	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */
 	struct timer idle_timer;	/* Idle-Timeout */
@@ -155,6 +157,7 @@ struct session_local {
 	struct timer connect_timer;	/* ICRP sent, ICCN awaited */
 	uint32_t limit_window, limit_count;	/* packet_limit, per 0.1 s */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
+	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 };
 

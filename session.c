@@ -1,0 +1,720 @@
+/*
+ * session.c - a call from ICRQ to CDN (RFC 2661 7.4.2), and its addresses
+ *
+ * The life of a session: ICRQ -> ICRP -> ICCN -> PPP negotiates (ppp.c) ->
+ * credentials are checked (auth.c) -> session_auth_done() gives it its
+ * address, routes and limits -> IPCP opens and packets flow -> somebody ends
+ * it.  However it ends, session_end() undoes everything in one place and in
+ * one order, and does so once.
+ *
+ * Owns:     struct session, its timers, and the index of sessions by user.
+ * Calls:    ppp.c, auth.c, accounting.c, ippool.c, tun.c and tunnel.c.
+ * Lifetime: a slot lives from ICRQ to the end of the turn in which it died,
+ *           so that whoever is up the stack may still look at it.
+ */
+#include "session.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "accounting.h"
+#include "auth.h"
+#include "digest.h"
+#include "forward.h"
+#include "ippool.h"
+#include "l2tp_avp.h"
+#include "log.h"
+#include "loop.h"
+#include "ppp_proto.h"
+#include "table.h"
+#include "tun.h"
+#include "tunnel.h"
+
+#define CONNECT_MS	30000	/* from our ICRP to the ICCN */
+#define TCP_IP_HEADERS	40	/* MSS = MTU less these */
+
+/* Authenticated sessions by user name, folded to lower case; newest first. */
+#define USER_BUCKETS	65536
+static uint32_t by_user[USER_BUCKETS];
+
+/* What died in this turn, chained by session_local.next. */
+static uint32_t reap_first;
+
+/* --- the index of users ------------------------------------------------- */
+
+static uint32_t
+user_hash(const char *user)
+{
+	uint32_t h = UINT32_C(2166136261);	/* FNV-1a */
+
+	for (; *user != '\0'; user++) {
+		uint8_t c = (uint8_t)*user;
+
+		h = (h ^ (c >= 'A' && c <= 'Z' ? c + 32 : c)) *
+		    UINT32_C(16777619);
+	}
+	return (h ^ h >> 16) % USER_BUCKETS;
+}
+
+static void
+user_link(struct session *s)
+{
+	struct session_local *l = session_local(s);
+	uint32_t *head = &by_user[l->user_bucket = user_hash(s->user)];
+	struct session *next = session_by_sid(*head);
+
+	l->prev_user = 0;
+	l->next_user = *head;
+	if (next != NULL)
+		session_local(next)->prev_user = s->sid;
+	*head = s->sid;
+}
+
+static void
+user_unlink(struct session *s)
+{
+	struct session_local *l = session_local(s);
+	uint32_t *head = &by_user[l->user_bucket];
+	struct session *prev = session_by_sid(l->prev_user);
+	struct session *next = session_by_sid(l->next_user);
+
+	if (prev != NULL)
+		session_local(prev)->next_user = l->next_user;
+	else if (*head == s->sid)
+		*head = l->next_user;
+	if (next != NULL)
+		session_local(next)->prev_user = l->prev_user;
+	l->prev_user = l->next_user = 0;
+}
+
+struct session *
+session_by_user(const char *user)
+{
+	struct session *s = session_by_sid(by_user[user_hash(user)]);
+
+	while (s != NULL && strcmp(s->user, user) != 0)
+		s = session_by_sid(session_local(s)->next_user);
+	return s;
+}
+
+/* Another session of the same user, whatever the case of its letters. */
+static struct session *
+other_of_user(const struct session *s)
+{
+	struct session *o = session_by_sid(by_user[user_hash(s->user)]);
+
+	while (o != NULL && (o == s || strcasecmp(o->user, s->user) != 0))
+		o = session_by_sid(session_local(o)->next_user);
+	return o;
+}
+
+struct session *
+session_by_ip(uint32_t ip)
+{
+	return session_by_sid(lpm_get(lns.lpm, ip, 32));
+}
+
+/* --- addresses and routes ----------------------------------------------- */
+
+/*
+ * A prefix that this session shall receive; refused, with a line in the log,
+ * when it is ours, everybody's, or another session's.
+ */
+static bool
+prefix_take(struct session *s, struct prefix p)
+{
+	uint32_t owner = lpm_get(lns.lpm, p.addr, p.len);
+
+	if (owner == s->sid)
+		return false;
+	if (owner != 0 || tun_prefix_forbidden(p.addr, p.len)) {
+		log_session(LOG_L_WARN, s, "route %u.%u.%u.%u/%u for %s "
+		    "refused: %s", p.addr >> 24, p.addr >> 16 & 255,
+		    p.addr >> 8 & 255, p.addr & 255, p.len, s->user,
+		    owner != 0 ? "another session has it" :
+		    "it covers an address of this server or no host");
+		return false;
+	}
+	if (!lpm_set(lns.lpm, p.addr, p.len, s->sid))
+		return false;
+	tun_route_add(p.addr, p.len);
+	return true;
+}
+
+static void
+add_route(struct session *s, struct prefix p)
+{
+	if (s->nroutes == ROUTES_MAX || !prefix_take(s, p))
+		return;
+	s->routes[s->nroutes++] = p;
+	s->flags |= SF_ROUTED;
+}
+
+/* /29 for 255.255.255.248; 32 for anything that is no netmask. */
+static uint8_t
+netmask_len(uint32_t mask)
+{
+	uint8_t len = mask == 0 ? 32 : (uint8_t)__builtin_popcount(mask);
+
+	return len == 32 || mask << len != 0 ? 32 : len;
+}
+
+/*
+ * What RADIUS says of routes.  Framed-IP-Netmask means a network behind the
+ * subscriber (RFC 2865 5.9) when the address is its own; an address out of
+ * our pool has no network around it.
+ */
+static void
+add_routes(struct session *s, const struct auth_result *r)
+{
+	uint8_t len = netmask_len(r->netmask);
+
+	s->netmask = r->netmask;
+	if (len < 32 && !s->ip_from_pool)
+		add_route(s, (struct prefix){
+		    s->ip & ~(UINT32_MAX >> len), len });
+	for (uint8_t i = 0; i < r->nroutes; i++)
+		add_route(s, r->routes[i]);
+}
+
+static void
+drop_address(struct session *s)
+{
+	for (uint8_t i = 0; i < s->nroutes; i++) {
+		lpm_del(lns.lpm, s->routes[i].addr, s->routes[i].len, s->sid);
+		tun_route_del(s->routes[i].addr, s->routes[i].len);
+	}
+	s->nroutes = 0;
+	s->flags &= (uint16_t)~SF_ROUTED;
+	if (s->ip == 0)
+		return;
+	lpm_del(lns.lpm, s->ip, 32, s->sid);
+	if (s->routed)
+		tun_route_del(s->ip, 32);
+	s->routed = false;
+	ippool_release(s->ip, s->user);
+	s->ip = 0;
+	s->ip_from_pool = false;
+}
+
+/* An address for the session, by the reply or from the pool; 0: none. */
+static uint32_t
+choose_address(struct session *s, const struct auth_result *r,
+    const char **why)
+{
+	struct session *o;
+	uint32_t ip;
+
+	if (r->address != AUTH_IP_FIXED) {
+		ip = ippool_take(s->user, s->sid);
+		if (ip == 0) {
+			COUNT(ip_exhausted);
+			*why = "out of addresses";
+		}
+		return ip;
+	}
+	ip = r->framed_ip;
+	if (tun_address_forbidden(ip)) {
+		*why = "Framed-IP-Address is not one that a host may have";
+		return 0;
+	}
+	o = session_by_ip(ip);
+	if (o != NULL && o != s)
+		session_shutdown(o, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,
+		    "Duplicate IP address");
+	if (!ippool_claim(ip, s->user, s->sid)) {
+		*why = "Framed-IP-Address is in use";
+		return 0;
+	}
+	return ip;
+}
+
+static bool
+set_address(struct session *s, const struct auth_result *r, const char **why)
+{
+	/* Authenticated again: what it has stays, if it is what it gets. */
+	if (s->ip != 0 && (r->address == AUTH_IP_FIXED ?
+	    s->ip == r->framed_ip : s->ip_from_pool))
+		return true;
+	drop_address(s);
+	s->ip = choose_address(s, r, why);
+	if (s->ip == 0)
+		return false;
+	s->ip_from_pool = r->address != AUTH_IP_FIXED;
+	if (!lpm_set(lns.lpm, s->ip, 32, s->sid)) {
+		*why = "out of memory";
+		return false;
+	}
+	/* The kernel has routes for the whole pool already. */
+	if (!ippool_contains(s->ip)) {
+		tun_route_add(s->ip, 32);
+		s->routed = true;
+	}
+	add_routes(s, r);
+	return true;
+}
+
+/* --- authentication ----------------------------------------------------- */
+
+static uint32_t
+pick(uint32_t given, uint32_t dflt)
+{
+	return given != 0 ? given : dflt;
+}
+
+static void
+arm_or_not(struct timer *t, uint32_t seconds)
+{
+	if (seconds != 0)
+		timer_arm(t, (uint64_t)seconds * 1000);
+	else
+		timer_disarm(t);
+}
+
+static void
+apply_reply(struct session *s, const struct auth_result *r)
+{
+	struct session_local *l = session_local(s);
+
+	s->dns1 = pick(r->dns1, lns.config.primary_dns);
+	s->dns2 = pick(r->dns2, lns.config.secondary_dns);
+	s->session_timeout = r->session_timeout;
+	s->idle_timeout = r->idle_timeout;
+	s->interim = r->interim;
+	s->class_len = r->class_len;
+	memcpy(s->class, r->class, r->class_len);
+	s->avpair_len = r->avpair_len;
+	memcpy(s->avpair, r->avpair, r->avpair_len);
+	memcpy(s->filter_id, r->filter_id, sizeof(s->filter_id));
+	arm_or_not(&l->limit_timer, s->session_timeout);
+	arm_or_not(&l->idle_timer, s->idle_timeout);
+	arm_or_not(&l->interim_timer, s->interim);
+}
+
+static void
+refuse_login(struct session *s, const char *why)
+{
+	log_session(LOG_L_WARN, s, "login of %s refused: %s", s->user, why);
+	ppp_auth_result(s, false, NULL);
+}
+
+static void
+accept_login(struct session *s, const struct auth_result *r)
+{
+	struct session *o;
+	const char *why = "";
+
+	/* Linked under the name that it had before, if it logs in again. */
+	if (s->authenticated)
+		user_unlink(s);
+	s->authenticated = true;
+	if (r->user[0] != '\0')
+		snprintf(s->user, sizeof(s->user), "%s", r->user);
+	user_link(s);
+	while (!lns.config.allow_duplicate_users &&
+	    (o = other_of_user(s)) != NULL)
+		session_shutdown(o, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,
+		    "Duplicate username");
+	if (!set_address(s, r, &why)) {
+		refuse_login(s, why);
+		return;
+	}
+	COUNT(ppp_auth_ok);
+	apply_reply(s, r);
+	session_local(s)->framed_mtu = r->framed_mtu;
+	acct_start(s);
+	ppp_auth_result(s, true, r->message[0] != '\0' ? r->message : NULL);
+}
+
+void
+session_auth_done(struct session *s, const struct auth_result *r)
+{
+	if (s->dying)
+		return;
+	switch (r->verdict) {
+	case AUTH_ACCEPT:
+		accept_login(s, r);
+		break;
+	case AUTH_REJECT:
+		COUNT(ppp_auth_failed);
+		log_session(LOG_L_WARN, s, "login of %s refused%s%s", s->user,
+		    r->message[0] != '\0' ? ": " : "", r->message);
+		ppp_auth_result(s, false,
+		    r->message[0] != '\0' ? r->message : NULL);
+		break;
+	case AUTH_TIMEOUT:
+		refuse_login(s, "no RADIUS server answered");
+		break;
+	}
+}
+
+void
+session_network_up(struct session *s)
+{
+	struct tunnel *t = tunnel_by_tid(s->tid);
+	uint16_t mtu, framed_mtu = session_local(s)->framed_mtu;
+
+	if (s->dying || t == NULL || (s->flags & SF_OPEN) != 0)
+		return;
+	mtu = ppp_mtu(s);
+	if (framed_mtu != 0 && framed_mtu < mtu)
+		mtu = framed_mtu;
+	s->flags |= SF_OPEN;
+	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
+	s->last_data = (uint32_t)(timer_now() / 1000);
+	log_session(LOG_L_WARN, s, "Login by %s at %u.%u.%u.%u from "
+	    "%u.%u.%u.%u (%s)", s->user, s->ip >> 24, s->ip >> 16 & 255,
+	    s->ip >> 8 & 255, s->ip & 255, t->peer.addr >> 24,
+	    t->peer.addr >> 16 & 255, t->peer.addr >> 8 & 255,
+	    t->peer.addr & 255, t->hostname);
+}
+
+void
+session_network_down(struct session *s)
+{
+	s->flags &= (uint16_t)~SF_OPEN;
+}
+
+/* --- limits ------------------------------------------------------------- */
+
+static void
+limit_fire(struct timer *timer)
+{
+	struct session_local *l =
+	    timer_owner(timer, struct session_local, limit_timer);
+
+	COUNT(session_timeout);
+	session_shutdown(session_by_sid(l->sid), CAUSE_SESSION_TIMEOUT,
+	    CDN_ADMIN, 0, "Session-Timeout");
+}
+
+static void
+idle_fire(struct timer *timer)
+{
+	struct session_local *l =
+	    timer_owner(timer, struct session_local, idle_timer);
+	struct session *s = session_by_sid(l->sid);
+	uint64_t idle = timer_now() - (uint64_t)s->last_data * 1000;
+	uint64_t limit = (uint64_t)s->idle_timeout * 1000;
+
+	if ((s->flags & SF_OPEN) != 0 && idle < limit) {
+		timer_arm(timer, limit - idle);
+		return;
+	}
+	COUNT(session_timeout);
+	session_shutdown(s, CAUSE_IDLE_TIMEOUT, CDN_ADMIN, 0, "Idle-Timeout");
+}
+
+static void
+interim_fire(struct timer *timer)
+{
+	struct session_local *l =
+	    timer_owner(timer, struct session_local, interim_timer);
+	struct session *s = session_by_sid(l->sid);
+
+	acct_interim(s);
+	arm_or_not(timer, s->interim);
+}
+
+static void
+connect_fire(struct timer *timer)
+{
+	struct session_local *l =
+	    timer_owner(timer, struct session_local, connect_timer);
+
+	session_shutdown(session_by_sid(l->sid), CAUSE_LOST_SERVICE,
+	    CDN_TIMEOUT, 0, "no ICCN came");
+}
+
+/* --- the call ----------------------------------------------------------- */
+
+static void
+send_CDN(struct tunnel *t, uint16_t peer_id, uint16_t local_id,
+    uint16_t result, uint16_t error, const char *text)
+{
+	uint8_t buf[512];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	l2tp_msg_begin(&w, t->peer_id, peer_id, L2TP_CDN);
+	l2tp_avp_result(&w, result, error, text);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_SESSION, local_id);
+	tunnel_send(t, buf, l2tp_msg_end(&w));
+}
+
+static void
+send_ICRP(struct tunnel *t, const struct session *s)
+{
+	uint8_t buf[64];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	l2tp_msg_begin(&w, t->peer_id, s->peer_id, L2TP_ICRP);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_SESSION, s->local_id);
+	tunnel_send(t, buf, l2tp_msg_end(&w));
+}
+
+/* Why an ICRQ can not be taken; result 0: it can. */
+static uint16_t
+check_ICRQ(const struct l2tp_msg *m, uint16_t *error, const char **text)
+{
+	if (m->bad_result != 0) {
+		*error = m->bad_error;
+		*text = m->bad_text != NULL ? m->bad_text : "malformed ICRQ";
+		return m->bad_result;
+	}
+	if (l2tp_msg_missing(m) >= 0 || m->assigned_session == 0) {
+		*error = L2TP_E_VALUE;
+		*text = "a mandatory AVP is missing, or session id 0";
+		return CDN_ERROR;
+	}
+	if (lns.shutting_down) {
+		*error = L2TP_E_TRY_ANOTHER;
+		*text = "shutting down";
+		return CDN_ERROR;
+	}
+	return 0;
+}
+
+static struct session *
+session_open(struct tunnel *t, const struct l2tp_msg *m)
+{
+	struct session *s = table_session_new();
+	struct session_local *l;
+
+	if (s == NULL || !tunnel_add_session(t, s)) {
+		if (s != NULL)
+			table_session_del(s);
+		return NULL;
+	}
+	l = session_local(s);
+	l->sid = s->sid;
+	l->limit_timer.fire = limit_fire;
+	l->idle_timer.fire = idle_fire;
+	l->interim_timer.fire = interim_fire;
+	l->connect_timer.fire = connect_fire;
+	s->peer_id = m->assigned_session;
+	s->opened = timer_wall();
+	s->call_serial = m->call_serial;
+	s->bearer_type = m->bearer;
+	s->phys_channel = m->phys_channel;
+	log_escape(s->calling, sizeof(s->calling), m->calling.p,
+	    m->calling.len);
+	log_escape(s->called, sizeof(s->called), m->called.p, m->called.len);
+	s->state = S_WAIT_CONNECT;
+	return s;
+}
+
+void
+session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
+{
+	const char *text = NULL;
+	uint16_t error = 0, result = check_ICRQ(m, &error, &text);
+	struct session *s = result == 0 ? session_open(t, m) : NULL;
+
+	if (result == 0 && s == NULL) {
+		COUNT(session_overflow);
+		result = CDN_ERROR;
+		error = L2TP_E_RESOURCES;
+		text = "no free session";
+	}
+	if (s == NULL) {
+		log_tunnel(LOG_L_INFO, t, "ICRQ refused: %s", text);
+		send_CDN(t, m->assigned_session,
+		    (uint16_t)(digest_random_u32() | 1), result, error, text);
+		return;
+	}
+	log_session(LOG_L_INFO, s, "ICRQ: calling %s, called %s, serial %u, "
+	    "its id %u, ours %u", s->calling, s->called, s->call_serial,
+	    s->peer_id, s->local_id);
+	timer_arm(&session_local(s)->connect_timer, CONNECT_MS);
+	send_ICRP(t, s);
+}
+
+static void
+recv_ICCN(struct session *s, const struct l2tp_msg *m)
+{
+	s->tx_speed = m->tx_speed;
+	s->rx_speed = m->rx_speed != 0 ? m->rx_speed : m->tx_speed;
+	s->framing_type = m->framing;
+	if (m->sequencing_required)
+		s->flags |= SF_SEND_SEQ | SF_RECV_SEQ;
+	timer_disarm(&session_local(s)->connect_timer);
+	s->state = S_ESTABLISHED;
+	COUNT(session_created);
+	log_session(LOG_L_INFO, s, "ICCN: wait-connect -> established, speed "
+	    "%u/%u bit/s%s", s->tx_speed, s->rx_speed,
+	    m->sequencing_required ? ", sequencing required" : "");
+	acct_name(s);
+	ppp_start(s);
+}
+
+static void
+recv_CDN(struct session *s, const struct l2tp_msg *m)
+{
+	static const enum terminate_cause causes[] = {
+		[CDN_LOST_CARRIER] = CAUSE_LOST_CARRIER,
+		[CDN_ADMIN] = CAUSE_ADMIN_RESET,
+	};
+	enum terminate_cause cause = CAUSE_LOST_SERVICE;
+	char text[128], reason[192];
+
+	if (m->result < sizeof(causes) / sizeof(causes[0]) &&
+	    causes[m->result] != 0)
+		cause = causes[m->result];
+	log_escape(text, sizeof(text), m->result_text.p, m->result_text.len);
+	snprintf(reason, sizeof(reason), "the LAC sent CDN, result %u error "
+	    "%u%s%s", m->result, m->error, text[0] != '\0' ? ": " : "", text);
+	session_kill(s, cause, reason);
+}
+
+void
+session_recv(struct session *s, const struct l2tp_msg *m)
+{
+	if (m->type == L2TP_CDN)
+		recv_CDN(s, m);
+	else if (m->bad_result != 0)
+		session_shutdown(s, CAUSE_NAS_ERROR, m->bad_result,
+		    m->bad_error, m->bad_text != NULL ? m->bad_text :
+		    "malformed message");
+	else if (m->type == L2TP_WEN)
+		log_session(LOG_L_INFO, s, "WEN: the LAC reports line errors");
+	else if (m->type != L2TP_ICCN || s->state != S_WAIT_CONNECT)
+		session_shutdown(s, CAUSE_NAS_ERROR, CDN_ERROR,
+		    L2TP_E_SESSION_ID, "message out of place in this state");
+	else if (l2tp_msg_missing(m) >= 0)
+		session_shutdown(s, CAUSE_NAS_ERROR, CDN_ERROR, L2TP_E_VALUE,
+		    "a mandatory AVP is missing in the ICCN");
+	else
+		recv_ICCN(s, m);
+}
+
+/* --- the end ------------------------------------------------------------ */
+
+static void
+end_log(const struct session *s, const char *reason)
+{
+	log_session(s->authenticated ? LOG_L_WARN : LOG_L_INFO, s,
+	    "session of %s at %u.%u.%u.%u ended: %s",
+	    s->user[0] != '\0' ? s->user : "nobody yet", s->ip >> 24,
+	    s->ip >> 16 & 255, s->ip >> 8 & 255, s->ip & 255, reason);
+}
+
+/*
+ * Undoes everything, once.  Only the slot itself stays till the end of the
+ * turn, with `dying` set and on no list but the reaper's.
+ */
+static void
+session_end(struct session *s, enum terminate_cause cause, const char *reason)
+{
+	struct session_local *l = session_local(s);
+	struct tunnel *t = tunnel_by_tid(s->tid);
+
+	s->dying = true;
+	s->flags = 0;
+	end_log(s, reason);
+	ppp_stop(s);
+	auth_cancel(s);
+	timer_disarm(&l->limit_timer);
+	timer_disarm(&l->idle_timer);
+	timer_disarm(&l->interim_timer);
+	timer_disarm(&l->connect_timer);
+	acct_stop(s, cause);
+	drop_address(s);
+	if (s->authenticated)
+		user_unlink(s);
+	if (t != NULL)
+		tunnel_remove_session(t, s);
+	l->next = reap_first;
+	reap_first = s->sid;
+}
+
+void
+session_shutdown(struct session *s, enum terminate_cause cause,
+    uint16_t cdn_result, uint16_t cdn_error, const char *reason)
+{
+	struct tunnel *t;
+
+	if (s == NULL || s->dying)
+		return;
+	if (s->state == S_ESTABLISHED)
+		ppp_goodbye(s);
+	t = tunnel_by_tid(s->tid);
+	if (t != NULL)
+		send_CDN(t, s->peer_id, s->local_id, cdn_result, cdn_error,
+		    reason);
+	session_end(s, cause, reason);
+}
+
+void
+session_kill(struct session *s, enum terminate_cause cause,
+    const char *reason)
+{
+	if (s == NULL || s->dying)
+		return;
+	session_end(s, cause, reason);
+}
+
+void
+session_ppp_finished(struct session *s, enum terminate_cause cause,
+    const char *reason)
+{
+	session_shutdown(s, cause, cause == CAUSE_LOST_CARRIER ?
+	    CDN_LOST_CARRIER : CDN_ADMIN, 0, reason);
+}
+
+void
+session_reap(void)
+{
+	struct session *s;
+
+	while ((s = session_by_sid(reap_first)) != NULL) {
+		reap_first = session_local(s)->next;
+		table_session_del(s);
+	}
+}
+
+/* --- sending ------------------------------------------------------------ */
+
+/* RFC 1661 6.5, 6.6: LCP is never compressed. */
+static void
+put_ppp_header(struct wr *w, const struct session *s, uint16_t protocol)
+{
+	if (protocol == PPP_LCP || (s->flags & SF_ACFC) == 0)
+		wr_u16(w, 0xff03);
+	if (protocol < 0x100 && (s->flags & SF_PFC) != 0)
+		wr_u8(w, (uint8_t)protocol);
+	else
+		wr_u16(w, protocol);
+}
+
+bool
+session_send_ppp(struct session *s, uint16_t protocol, const void *info,
+    size_t len)
+{
+	struct tunnel *t = tunnel_by_tid(s->tid);
+	uint8_t buf[PACKET_MAX];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	if (t == NULL || s->dying)
+		return false;
+	wr_u16(&w, (s->flags & SF_SEND_SEQ) != 0 ?
+	    L2TP_F_SEQUENCE | L2TP_VERSION_2 : L2TP_VERSION_2);
+	wr_u16(&w, t->peer_id);
+	wr_u16(&w, s->peer_id);
+	if ((s->flags & SF_SEND_SEQ) != 0) {
+		wr_u16(&w, s->data_Ns++);
+		wr_u16(&w, 0);	/* Nr is reserved in data: 5.4 */
+	}
+	put_ppp_header(&w, s, protocol);
+	wr_bytes(&w, info, len);
+	return wr_done(&w) > 0 && forward_send(&t->peer, buf, wr_done(&w));
+}
+
+void
+session_init(void)
+{
+	static struct loop_hook reap = { .run = session_reap };
+
+	memset(by_user, 0, sizeof(by_user));
+	reap_first = 0;
+	loop_at_turn_end(&reap);
+}
