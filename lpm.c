@@ -78,22 +78,23 @@ map_get(const struct map *m, uint32_t addr)
 static bool
 map_grow(struct map *m)
 {
-	struct map bigger = { .count = m->count };
 	uint32_t i, size = m->entry != NULL ? (m->mask + 1) * 2 : SIZE_MIN;
+	struct entry *entry;
+	struct map old = *m;
 
-	if (size == 0)			/* 2^31 entries doubled */
+	if (size == 0)			/* 2^31 slots doubled */
 		return false;
-	bigger.mask = size - 1;
-	bigger.entry = calloc(size, sizeof(*bigger.entry));
-	if (bigger.entry == NULL)
+	entry = calloc(size, sizeof(*entry));
+	if (entry == NULL)
 		return false;
-	if (m->entry != NULL)
-		for (i = 0; i <= m->mask; i++)
-			if (m->entry[i].sid != 0)
-				bigger.entry[map_slot(&bigger,
-				    m->entry[i].addr)] = m->entry[i];
-	free(m->entry);
-	*m = bigger;
+	m->entry = entry;
+	m->mask = size - 1;
+	if (old.entry != NULL)
+		for (i = 0; i <= old.mask; i++)
+			if (old.entry[i].sid != 0)
+				m->entry[map_slot(m, old.entry[i].addr)] =
+				    old.entry[i];
+	free(old.entry);
 	return true;
 }
 

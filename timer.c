@@ -1,16 +1,21 @@
 /*
  * timer.c - monotonic time and the timer wheel
  *
- * The wheel is an odometer.  Time in ticks of 10 ms is a number with eleven
- * digits of six bits; a timer lies at the level of the highest digit in which
+ * The wheel is an odometer.  Time in ticks of 10 ms is a number with eight
+ * digits of eight bits; a timer lies at the level of the highest digit in which
  * its expiry differs from the present tick, in the slot that its own digit
  * names.  Since it expires later, its digit is the greater one: slots never
  * wrap, everything at a lower level comes before everything at a higher one,
  * and the lowest bit set in the lowest level with a bit set is what happens
  * next.  When the odometer turns over into a slot above level 0 the slot's
  * timers are dealt out again, each some levels down, so a timer moves at most
- * ten times in its life and usually once or twice.  Eleven digits hold any
- * uint64_t, so no interval is too long and nothing wraps after 49.7 days.
+ * seven times in its life and usually once.  Eight digits hold any uint64_t,
+ * so no interval is too long and nothing wraps after 49.7 days.
+ *
+ * The size of a digit decides how many timers are dealt out in one go: with
+ * eight bits the slots that hold keepalives of a minute or two are 2.56 s
+ * wide, so that a million of them never cost more than a few milliseconds at
+ * a time.
  *
  * The `busy` bits are set when a timer is put into a slot but only cleared
  * when somebody finds the slot empty: disarming is then an unlink and nothing
@@ -29,9 +34,10 @@
 #include "timer.h"
 
 #define TICK_MS		10
-#define DIGIT		6			/* bits of a digit */
+#define DIGIT		8			/* bits of a digit */
 #define SLOTS		(1u << DIGIT)
-#define LEVELS		11			/* 11 * 6 bits > 64 */
+#define LEVELS		(64 / DIGIT)
+#define WORDS		(SLOTS / 64)
 
 struct slot {
 	struct timer *head;
@@ -39,7 +45,7 @@ struct slot {
 };
 
 static struct slot wheel[LEVELS][SLOTS];
-static uint64_t busy[LEVELS];
+static uint64_t busy[LEVELS][WORDS];	/* a bit for each slot */
 static uint64_t tick;			/* done up to and including this one */
 
 static struct timer *soon;		/* 0 ms: the next turn, newest first */
@@ -115,7 +121,26 @@ wheel_put(struct timer *t)
 	if (s->head == NULL || expiry < s->first)
 		s->first = expiry;
 	list_push(&s->head, t);
-	busy[level] |= UINT64_C(1) << n;
+	busy[level][n / 64] |= UINT64_C(1) << n % 64;
+}
+
+/* The first slot of a level that holds a timer; SLOTS: none. */
+static unsigned int
+level_next(unsigned int level)
+{
+	uint64_t *bits;
+	unsigned int w, n;
+
+	for (w = 0; w < WORDS; w++) {
+		bits = &busy[level][w];
+		while (*bits != 0) {
+			n = w * 64 + (unsigned int)__builtin_ctzll(*bits);
+			if (wheel[level][n].head != NULL)
+				return n;
+			*bits &= *bits - 1;
+		}
+	}
+	return SLOTS;
 }
 
 /* The slot that comes next, its level and first tick; NULL: all empty. */
@@ -125,20 +150,15 @@ wheel_next(unsigned int *level, uint64_t *start)
 	unsigned int l, n, shift;
 
 	for (l = 0; l < LEVELS; l++) {
-		while (busy[l] != 0) {
-			n = (unsigned int)__builtin_ctzll(busy[l]);
-			if (wheel[l][n].head == NULL) {
-				busy[l] &= busy[l] - 1;
-				continue;
-			}
-			shift = l * DIGIT;
-			*level = l;
-			*start = (uint64_t)n << shift;
-			if (l < LEVELS - 1)
-				*start |= tick >> (shift + DIGIT) <<
-				    (shift + DIGIT);
-			return &wheel[l][n];
-		}
+		n = level_next(l);
+		if (n == SLOTS)
+			continue;
+		shift = l * DIGIT;
+		*level = l;
+		*start = (uint64_t)n << shift;
+		if (l < LEVELS - 1)
+			*start |= tick >> (shift + DIGIT) << (shift + DIGIT);
+		return &wheel[l][n];
 	}
 	return NULL;
 }
@@ -221,12 +241,10 @@ timers_init(void)
 {
 	unsigned int l, n;
 
-	for (l = 0; l < LEVELS; l++) {
+	for (l = 0; l < LEVELS; l++)
 		for (n = 0; n < SLOTS; n++)
 			while (wheel[l][n].head != NULL)
 				list_unlink(wheel[l][n].head);
-		busy[l] = 0;
-	}
 	for (n = 0; n < TICK_MS; n++)
 		while (firing[n] != NULL)
 			list_unlink(firing[n]);

@@ -54,8 +54,8 @@ fresh(void **state)
 static void
 test_never_early_one_tick_late(void **state)
 {
-	static const uint64_t ms[] = { 1, 9, 10, 11, 639, 640, 641, 40959,
-	    40960, 40961, HOUR, 49 * DAY + 17 * HOUR, 50 * DAY, YEAR,
+	static const uint64_t ms[] = { 1, 9, 10, 11, 2559, 2560, 2561, 655359,
+	    655360, 655361, HOUR, 49 * DAY + 17 * HOUR, 50 * DAY, YEAR,
 	    100 * YEAR };
 	struct probe p = { .timer.fire = note };
 	uint64_t start, late;
@@ -243,8 +243,8 @@ test_zero_in_order_of_arming(void **state)
 static void
 test_sleep_is_exact(void **state)
 {
-	static const uint64_t ms[] = { 10, 630, 640, 650, 41000, 60 * SECOND,
-	    HOUR, 30 * HOUR, 60 * DAY };
+	static const uint64_t ms[] = { 10, 2550, 2560, 2570, 60 * SECOND,
+	    655360, HOUR, 30 * HOUR, 60 * DAY };
 	struct probe p = { .timer.fire = note };
 	uint64_t sleep;
 	size_t i;
@@ -376,7 +376,7 @@ random_below(uint64_t n)
 static uint64_t
 random_ms(void)
 {
-	static const uint64_t range[] = { 1, 20, 700, 50 * SECOND, HOUR, DAY,
+	static const uint64_t range[] = { 1, 20, 3000, 50 * SECOND, HOUR, DAY,
 	    60 * DAY };
 
 	return random_below(range[random_below(7)]);
