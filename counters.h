@@ -68,6 +68,9 @@
 	X(drop_not_open, "packets for a session whose IPCP is not open")       \
 	X(drop_spoofed, "subscriber packets with a source not their own")      \
 	X(drop_malformed, "subscriber packets with a broken IP header")	       \
+	X(drop_martian, "subscriber packets to an address that is no host's")  \
+	X(drop_own_port, "subscriber packets to the server's own services")    \
+	X(drop_too_big, "packets over the subscriber's MTU with DF set")       \
 	X(drop_limited, "packets over packet_limit")			       \
 	X(drop_sequence, "data packets dropped as out of sequence")	       \
 	X(mss_clamped, "TCP SYNs whose MSS was lowered")		       \

@@ -12,6 +12,9 @@
 
 #include "l2tpns.h"
 
+/* Octets in front of an IP packet that the headers of L2TP and PPP may use. */
+#define FORWARD_HEADROOM	32
+
 /*
  * Opens the L2TP socket (bind_address, port 1701) and takes over the TUN
  * descriptor tun_fd (-1: none, for tests).  False with a reason in err.
@@ -22,10 +25,18 @@ void forward_exit(void);
 /* Queues one whole L2TP datagram for a LAC; copies it.  False when full. */
 bool forward_send(const struct peer *, const void *buf, size_t len);
 
-/* Sends what is queued. */
+/*
+ * Sends what is queued, to the TUN and to LACs.  It is a hook at the end of
+ * the turn: whoever sends from a hook of his own adds it before forward_init()
+ * or calls this himself.
+ */
 void forward_flush(void);
 
-/* The packet handlers, apart from sockets, for tests and fuzzing. */
+/*
+ * The packet handlers, apart from sockets, for tests and fuzzing.  buf is
+ * written to, and must last until forward_flush().  In front of ip there are
+ * FORWARD_HEADROOM octets that are written to as well.
+ */
 void forward_from_lac(const struct peer *, uint8_t *buf, size_t len);
 void forward_from_tun(uint8_t *ip, size_t len);
 

@@ -16,6 +16,9 @@ int tun_open(char *err, size_t errlen);
 void tun_close(void);
 const char *tun_name(void);
 
+/* The device's own address; the source of our ICMP. */
+uint32_t tun_address(void);
+
 /* The address that IPCP tells peers: see peer_address in the manual. */
 uint32_t tun_peer_address(void);
 
@@ -35,7 +38,13 @@ void tun_route_del(uint32_t addr, uint8_t len);
 bool tun_address_forbidden(uint32_t addr);
 bool tun_prefix_forbidden(uint32_t addr, uint8_t len);
 
+/* True for an address of this machine, on the device or another interface. */
+bool tun_address_own(uint32_t addr);
+
 /* The address of the interface that has the default route, or 0. */
 uint32_t tun_default_address(void);
+
+/* The index of that interface, or 0. */
+unsigned int tun_default_index(void);
 
 #endif
