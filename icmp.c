@@ -309,9 +309,7 @@ garp_send(uint32_t addr, char *err, size_t errlen)
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0)
 		sent = broadcast_arp(fd, index, addr);
-	if (sent)
-		COUNT(arp_sent);
-	else
+	if (!sent)
 		snprintf(err, errlen, "%s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
