@@ -33,11 +33,12 @@
 #define TOLD_MAX	50	/* faults of one file that are spelled out */
 #define SECRET_MASK	"****"
 
-/* The place of a field, refused by the compiler if its type is not the row's */
+/* Place and size of a field, refused by the compiler if its type is not the row's */
 #define PLACE(name, ctype) \
 	(offsetof(struct config, name) + 0 * sizeof(char[ \
 	    __builtin_types_compatible_p( \
-	    __typeof__(((struct config *)0)->name), ctype) ? 1 : -1]))
+	    __typeof__(((struct config *)0)->name), ctype) ? 1 : -1])), \
+	sizeof(ctype)
 
 #define INT(name, when, dflt, min, max, unit, help) \
 	{ #name, PLACE(name, int64_t), C_INT, when, dflt, min, max, unit, help }
@@ -127,17 +128,19 @@ const struct config_key config_keys[] = {
 	INT(snoop_port, INACTIVE, "0", 0, 65535, "",
 	    "UDP port that copies of intercepted packets go to"),
 
-	STRING(hostname, RESTART, "",
+	STRING(hostname, LIVE, "",
 	    "name told to LACs; empty is the name of the machine"),
 	STRING(pid_file, RESTART, "",
 	    "absolute path of a file for the process id; empty is none"),
 	IPV4(peer_address, LIVE, "0.0.0.0",
 	    "the server's address that subscribers are told in IPCP; 0.0.0.0 "
-	    "lets the server choose one that is not bind_address"),
+	    "takes iftun_address if that is set and not bind_address, else "
+	    "192.0.0.8"),
 	IPV4(iftun_address, RESTART, "0.0.0.0",
-	    "address of the TUN device; 0.0.0.0 takes bind_address"),
+	    "address of the TUN device; 0.0.0.0 takes bind_address, or else "
+	    "1.1.1.1"),
 	TEXT(tundevicename, C_STRING, RESTART, "tun0", IFNAME,
-	    "name of the TUN device"),
+	    "name of the TUN device; empty lets the kernel choose"),
 	INT(l2tp_mtu, RESTART, "1500", 576, 1538, "bytes",
 	    "MTU of the path to the LACs; the MRU offered in LCP is 38 less"),
 	INT(primary_radius_port, LIVE, "1812", 1, 65534, "",
@@ -180,7 +183,7 @@ const struct config_key config_keys[] = {
 	TRISTATE(radius_require_message_authenticator, LIVE, "auto",
 	    "drop RADIUS replies without Message-Authenticator: no, yes, or "
 	    "auto, which is yes for a server from its first reply that has one"),
-	INT(radius_max_outstanding, RESTART, "16384", 1, 65536, "requests",
+	INT(radius_max_outstanding, LIVE, "16384", 1, 65536, "requests",
 	    "RADIUS requests waiting for a reply at most"),
 	INT(radius_accounting_queue, LIVE, "65536", 1, 16777216, "records",
 	    "accounting records kept at most while no server answers"),
@@ -980,8 +983,8 @@ check_paths(const struct config *c, struct config_report *r)
 static bool
 device_name_ok(const char *name)
 {
-	return name[0] != '\0' && strcmp(name, ".") != 0 &&
-	    strcmp(name, "..") != 0 && strpbrk(name, "/: %") == NULL;
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	    strpbrk(name, "/: %") == NULL;
 }
 
 int

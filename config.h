@@ -35,7 +35,7 @@ enum config_tristate { TRI_NO, TRI_AUTO, TRI_YES };
 
 struct config_key {
 	const char *name;
-	size_t off;
+	size_t off, size;	/* in struct config */
 	enum config_type type;
 	enum config_when when;
 	const char *dflt;	/* as it would be typed */

@@ -144,6 +144,7 @@ test_rows_are_whole(void **state)
 		struct config d = c;
 
 		assert_ptr_equal(config_find(k->name), k);
+		assert_int_equal(k->size, type_size(k->type));
 		assert_true(strlen(k->help) > 0);
 		if (!config_set(&d, k->name, k->dflt, err, sizeof(err)))
 			fail_msg("default of %s: %s", k->name, err);
@@ -677,7 +678,7 @@ test_relations(void **state)
 	relation("set radius_interim 59", "set radius_interim 60", 1);
 	relation("set idle_echo_timeout 9", "set idle_echo_timeout 10", 1);
 	relation("set tundevicename a/b", "set tundevicename ppp", 1);
-	relation("set tundevicename \"\"", "set tundevicename a", 1);
+	relation("set tundevicename ..", "set tundevicename \"\"", 1);
 	relation("set bind_address 192.0.2.1\nset peer_address 192.0.2.1",
 	    "set bind_address 192.0.2.1\nset peer_address 192.0.2.2", 0);
 	relation("set log_file l2tpns.log", "set log_file /tmp/l", 1);
