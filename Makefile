@@ -42,10 +42,10 @@ endif
 
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm
-FACTS	= config table ippool counters
+FACTS	= config table ippool counters idmap ratelimit
 CODECS	= l2tp_avp ppp_opt radius_attr ipv4
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
-	  auth radius accounting secrets forward tun icmp
+	  auth radius radius_port accounting secrets forward tun icmp
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 

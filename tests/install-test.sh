@@ -1,0 +1,46 @@
+#!/bin/sh
+# install-test.sh - make install into an empty place, and again over edited
+# configuration files; -t finds no fault in what was installed; hardening.
+
+set -e
+cd "$(dirname "$0")/.."
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+make -s install DESTDIR="$root"
+for f in startup-config ip_pool users build-garden ppp-secrets; do
+	test -f "$root/etc/l2tpns/$f"
+	echo "# edited" >> "$root/etc/l2tpns/$f"
+done
+test -x "$root/usr/sbin/l2tpns"
+make -s install DESTDIR="$root"
+for f in startup-config ip_pool users build-garden ppp-secrets; do
+	grep -q '^# edited' "$root/etc/l2tpns/$f"
+	cmp "etc/$f.default" "$root/etc/l2tpns/$f.default"
+done
+
+"$root/usr/sbin/l2tpns" -t -c "$root/etc/l2tpns/startup-config"
+"$root/usr/sbin/l2tpns" -V | grep -q '^l2tpns '
+status=0
+"$root/usr/sbin/l2tpns" -Z 2> "$root/usage" || status=$?
+test $status -eq 2
+grep -q '^usage:' "$root/usage"
+echo 'set nonsense 1' > "$root/bad"
+status=0
+"$root/usr/sbin/l2tpns" -t -c "$root/bad" > "$root/faults" || status=$?
+test $status -eq 1
+grep -q "^$root/bad:1: " "$root/faults"
+
+# Position independent, full RELRO, no executable stack, stack protector.
+elf=$(readelf -hldsW "$root/usr/sbin/l2tpns")
+echo "$elf" | grep -q 'Type: *DYN'
+echo "$elf" | grep -q 'BIND_NOW'
+echo "$elf" | grep -q 'GNU_RELRO'
+echo "$elf" | grep 'GNU_STACK' | grep -qv 'RWE'
+echo "$elf" | grep -q '__stack_chk_fail'
+echo "$elf" | grep -q '_chk@'
+
+# The tables in the documents are those of the source.
+make -s build/gendoc
+build/gendoc config | cmp - Docs/config.md
+build/gendoc counters | cmp - Docs/counters.md
