@@ -18,11 +18,6 @@ PPPD_ALWAYS = """noauth
 nodetach
 debug
 logfile /tmp/ppp.log
-noipv6
-noccp
-novj
-nobsdcomp
-nodeflate
 usepeerdns
 defaultroute
 ipcp-accept-local
@@ -31,6 +26,27 @@ lcp-echo-interval 5
 lcp-echo-failure 4
 mtu 1400
 mru 1400
+"""
+# Without these pppd also asks for IPv6 and compression.
+PPPD_QUIET = """noipv6
+noccp
+novj
+"""
+# In the place of pppd, for a call whose pppd crash_pppd() may kill: xl2tpd
+# must not see its child end, so the child is this shell.
+PPPD_WRAPPER = """#!/bin/sh
+trap 'exec 0<&-; kill -TERM $pid; wait $pid; exit 5' TERM
+while :; do
+	/usr/sbin/pppd.real "$@" &
+	pid=$!
+	wait $pid
+	status=$?
+	[ -e /tmp/again ] || exit $status
+	rm -f /tmp/again
+	# The kernel keeps the dead pppd's channel until the line changes.
+	ldattach TTY "$1"
+	killall -q ldattach
+done
 """
 
 
@@ -88,6 +104,9 @@ class Guest:
         self.answer("ready", READY_SECONDS)
         self.check("ip addr add %s/24 dev eth0 && ip link set eth0 up" %
                    GUEST_ADDR)
+        # A slow machine: what comes while xl2tpd waits must not be lost.
+        self.check("cd /proc/sys/net/core && echo 16777216 >rmem_max && "
+                   "echo 16777216 >rmem_default")
 
     # -- the channel
 
@@ -142,7 +161,7 @@ class Guest:
     def write(self, path, text):
         """Make a file in the guest."""
         data = base64.b64encode(text.encode()).decode()
-        self.check("echo %s | base64 -d >%s" % (data, path))
+        self.check("umask 077; echo %s | base64 -d >%s" % (data, path))
 
     def console_tail(self):
         try:
@@ -161,15 +180,26 @@ class Guest:
     # -- a subscriber's life
 
     def dial(self, user, password, auth="chap", extra="", lns=net.LNS_ADDR,
-             secret="", kernel=False):
+             secret="", kernel=False, quiet=True, restart=False):
         """Start a call; returns at once.
 
         auth is "chap" or "pap": what pppd agrees to.  extra is more pppd
         options, one a line.  secret makes xl2tpd ask the server to prove
         that it knows it, and prove itself.  kernel chooses PPP over L2TP in
-        the guest's kernel in place of a pty.
+        the guest's kernel in place of a pty.  Unless quiet, pppd asks for
+        CCP and IPv6 too.  restart makes crash_pppd() possible.
         """
         self.reset()
+        if restart:
+            self.write("/tmp/wrapper", PPPD_WRAPPER)
+            self.check("cd /usr/sbin && { [ -e pppd.real ] || "
+                       "mv pppd pppd.real; } && cp /tmp/wrapper pppd && "
+                       "chmod 755 pppd")
+        else:
+            self.check("cd /usr/sbin && if [ -e pppd.real ]; then "
+                       "mv pppd.real pppd; fi")
+        if quiet:
+            extra = PPPD_QUIET + extra
         refuse = {"chap": "refuse-pap", "pap": "refuse-chap"}[auth]
         options = PPPD_ALWAYS + extra + "\n" + "\n".join([
             'user "%s"' % user, refuse, "refuse-mschap", "refuse-mschap-v2",
@@ -211,12 +241,14 @@ class Guest:
     def reset(self):
         """End what an earlier call left, and forget its logs."""
         self.check("""
-            killall -q pppd xl2tpd
+            rm -f /tmp/again
+            killall -q -CONT pppd pppd.real xl2tpd
+            killall -q pppd pppd.real xl2tpd
             for i in $(seq 50); do
-                pidof pppd xl2tpd >/dev/null || break
+                pidof pppd pppd.real xl2tpd >/dev/null || break
                 sleep 0.1
             done
-            killall -q -9 pppd xl2tpd
+            killall -q -9 pppd pppd.real xl2tpd
             rm -f /tmp/ppp.log /tmp/xl2tpd.log /tmp/l2tp-control \
                 /etc/ppp/resolv.conf /tmp/down /tmp/up
             :""")
@@ -234,7 +266,7 @@ class Guest:
     def wait_log(self, pattern, seconds):
         """The first match of the expression in pppd's log."""
         def look():
-            gone = self.run("pidof pppd").status
+            gone = self.run("pidof pppd pppd.real").status
             log = self.ppp_log()
             found = re.search(pattern, log, re.M)
             if not found and gone and "Using interface" in log:
@@ -258,15 +290,25 @@ class Guest:
     def wait_down(self, seconds=30):
         """Wait for the end of pppd."""
         net.wait_for(lambda: "the end of pppd; guest's logs:\n" + self.logs(),
-                     seconds, lambda: self.run("pidof pppd").status, step=0.3)
+                     seconds, lambda: self.run("pidof pppd pppd.real").status,
+                     step=0.3)
 
     def hangup(self, how="ppp", seconds=30):
         """End the call: pppd first ("ppp") or xl2tpd's tunnel ("l2tp")."""
         if how == "ppp":
-            self.check("kill -TERM $(pidof pppd)")
+            self.check("kill -TERM $(cat /var/run/ppp0.pid)")
         else:
             self.check("echo 'd isp' >/tmp/l2tp-control")
         self.wait_down(seconds)
+
+    def crash_pppd(self):
+        """Kill pppd without a word to anybody; another takes its place.
+
+        The L2TP session stays, as behind a carrier whose subscriber pulled
+        the plug of its router.
+        """
+        self.check("touch /tmp/again && rm /tmp/ppp.log && "
+                   "kill -KILL $(cat /var/run/ppp0.pid)")
 
     def dns(self):
         """The name servers that pppd was given, in order."""
@@ -288,6 +330,12 @@ class Guest:
         text = self.check("cd /sys/class/net/ppp0/statistics && "
                           "cat tx_bytes rx_bytes tx_packets rx_packets")
         return tuple(int(n) for n in text.split())
+
+    def udp_losses(self):
+        """How many datagrams the guest's sockets had no room for, ever."""
+        text = self.check("grep Udp: /proc/net/snmp")
+        names, values = (line.split() for line in text.splitlines())
+        return int(values[names.index("RcvbufErrors")])
 
     def sent_received(self):
         """pppd's own count at the end of the call: (sent, received)."""

@@ -30,6 +30,8 @@ MODULES = ["virtio_pci", "virtio_console", "virtio_rng", "virtio_net",
 MODULES_LATER = ["l2tp_ppp"]
 
 PROGRAMS = ["usr/sbin/pppd", "usr/sbin/xl2tpd", "usr/sbin/xl2tpd-control"]
+# Of this machine: Debian's util-linux, which is never missing.
+HOST_PROGRAMS = ["usr/sbin/ldattach"]
 PLUGINS = ["pppol2tp.so", "openl2tp.so"]
 
 
@@ -186,12 +188,14 @@ def initramfs(root):
     cpio.copy("bin/busybox", os.path.join(root, "bin/busybox"))
 
     programs = [os.path.join(root, p) for p in PROGRAMS]
+    for name in HOST_PROGRAMS:
+        cpio.copy(name, "/" + name)
     plugdirs = os.path.join(root, "usr/lib/pppd")
     for version in os.listdir(plugdirs):
         programs += [os.path.join(plugdirs, version, p) for p in PLUGINS]
     for program in programs:
         cpio.copy(os.path.relpath(program, root), program)
-    for library in libraries(programs):
+    for library in libraries(programs + ["/" + p for p in HOST_PROGRAMS]):
         cpio.copy(library[1:], library)
     # Host names are looked up in /etc/hosts only.
     cpio.file("etc/hosts", b"127.0.0.1 localhost\n")
