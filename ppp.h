@@ -27,36 +27,53 @@ enum cp_state {
 	CP_STATES
 };
 
-/* One control protocol's automaton; the ppp_*.c files own the contents. */
+struct cp_ops;
+
+/* One control protocol's automaton; ppp_cp.c owns the contents. */
 struct cp {
+	const struct cp_ops *ops;
 	uint8_t state;			/* enum cp_state */
-	uint8_t id;			/* of our last Configure-Request */
-	uint8_t term_id;		/* of our last Terminate-Request */
+	uint8_t id;			/* of our last request */
 	uint8_t reject_id;		/* of our last Code/Protocol-Reject */
-	uint8_t restart;		/* restart counter */
-	uint8_t failures;		/* Naks sent in a row */
-	uint8_t rejects;		/* rejects received in a row */
+	uint8_t why;			/* enum cp_why, once finished */
+	bool answered;			/* that request has been replied to */
+	uint16_t restart;		/* restart counter */
+	uint16_t requests;		/* sent since not open; */
+	uint16_t credit;		/* of these, Naked or rejected */
+	uint16_t failures;		/* Naks sent in a row */
 	uint32_t options_off;		/* bit n: our option row n is dropped */
 	struct timer timer;		/* the Restart timer */
 };
 
 /* This node's PPP state of one session. */
 struct ppp {
+	uint32_t sid;			/* whose it is */
 	uint8_t phase;			/* enum ppp_phase */
-	uint8_t auth_index;		/* which of radius_authtypes we ask */
-	uint8_t auth_id;		/* id of our CHAP Challenge */
-	uint8_t auth_tries;		/* challenges or prompts sent */
-	uint8_t auth_state;		/* ppp_auth.c's own */
+	uint8_t end_cause;		/* enum terminate_cause, or 0 */
 	uint8_t echo_id;
-	uint8_t peer_accm_seen;
+	uint8_t loops;			/* requests seen with our own magic */
+	uint8_t flaps;			/* openings of LCP that did not last */
+	uint8_t address_naks;		/* the peer dislikes our address */
+	uint8_t auth_index;		/* which of radius_authtypes we ask */
+	uint8_t auth_tried;		/* bit n: the peer refused the nth */
+	uint8_t auth_state;		/* ppp_auth.c's own */
+	uint8_t auth_id;		/* id of our CHAP Challenge */
+	uint8_t auth_tries;		/* challenges sent */
+	uint8_t reply_id;		/* id of the request being answered */
+	uint8_t reply_len;		/* of reply[], 0: none yet */
 	uint16_t auth_protocol;		/* agreed: 0xc023, 0xc223 or 0 */
 	uint16_t our_mru, peer_mru;	/* octets; peer_mru bounds what we send */
-	uint32_t magic, peer_magic;
+	uint16_t peer_flags;		/* SF_ACFC, SF_PFC: asked for by it */
+	uint16_t input_count;		/* packets in this second */
+	uint32_t input_second;
+	uint32_t magic, peer_magic;	/* 0: none agreed */
+	uint32_t user_mark;		/* digest of the user let in, 0: none */
+	uint32_t rx_seen;		/* low half of session.rx_packets */
 	uint8_t challenge[16];
-	uint8_t reply_id;		/* id of the request we answered last */
-	uint8_t reply_len;		/* of reply[], 0: none yet */
-	uint8_t reply[64];		/* Ack/Nak/Success/Failure, to repeat */
+	uint8_t reply[64];		/* Ack or Success, to repeat */
+	const char *end_reason;		/* static text, or NULL */
 	uint64_t last_heard;		/* ms: anything at all from the peer */
+	uint64_t opened;		/* ms: LCP last came up */
 	struct cp lcp, ipcp;
 	struct timer echo_timer, auth_timer;
 };
