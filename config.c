@@ -203,17 +203,16 @@ const size_t config_keys_n = LEN(config_keys);
 #define ONE_ADDRESS	"there is one bind_address and one hostname"
 
 const struct config_legacy config_legacy[] = {
-	{ "account_all_origin", "usage files have no column for the origin" },
+	{ "account_all_origin", "usage files have no such column" },
 	{ "auth_tunnel_change_addr_src",
 	  "a tunnel belongs to the address and port that opened it" },
 	{ "bind_address_remotelns", NO_LAC },
 	{ "bind_multi_address", ONE_ADDRESS },
 	{ "bind_portremotelns", NO_LAC },
-	{ "cluster_master", "the servers of a cluster elect their master" },
-	{ "cluster_master_min_adv",
-	  "a master does not count slaves before it gives up its routes" },
-	{ "cluster_mcast_ttl", "the TTL of cluster packets is fixed" },
-	{ "cluster_port", "the port of cluster packets is fixed" },
+	{ "cluster_master", "no server is made master by configuration" },
+	{ "cluster_master_min_adv", "clusters have no such setting" },
+	{ "cluster_mcast_ttl", "clusters have no such setting" },
+	{ "cluster_port", "clusters have no such setting" },
 	{ "default_ipv6_domain_list", NO_IPV6 },
 	{ "dhcp6_preferred_lifetime", NO_IPV6 },
 	{ "dhcp6_server_duid", NO_IPV6 },
@@ -229,12 +228,11 @@ const struct config_legacy config_legacy[] = {
 	{ "kill_timedout_sessions",
 	  "a session whose time is up always ends" },
 	{ "multi_hostname", ONE_ADDRESS },
-	{ "nexthop", "the next hop told to BGP neighbours is our own address" },
+	{ "nexthop", "BGP has no such setting" },
 	{ "nexthop6", NO_IPV6 },
 	{ "nexthop6_address", NO_IPV6 },
-	{ "nexthop_address",
-	  "the next hop told to BGP neighbours is our own address" },
-	{ "no_throttle_local_IP", "throttling makes no exceptions" },
+	{ "nexthop_address", "BGP has no such setting" },
+	{ "no_throttle_local_IP", "throttling has no such setting" },
 	{ "ppp_keepalive",
 	  "echo_timeout alone decides when echoes are sent" },
 	{ "pppoe_ac_name", NO_PPPOE },
@@ -247,7 +245,7 @@ const struct config_legacy config_legacy[] = {
 	{ "radius_dae_port", "RADIUS servers cannot change sessions" },
 	{ "random_device", "random numbers come from the kernel" },
 	{ "secondary_ipv6_dns", NO_IPV6 },
-	{ "throttle_buckets", "buckets are made as they are needed" },
+	{ "throttle_buckets", "there is no table of buckets" },
 };
 
 const size_t config_legacy_n = LEN(config_legacy);

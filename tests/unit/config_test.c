@@ -569,6 +569,21 @@ test_unreadable(void **state)
 	free(text);
 }
 
+/* The file that is installed, read where the tests are started. */
+static void
+test_shipped_file(void **state)
+{
+	(void)state;
+	assert_int_equal(config_load(&c, "etc/startup-config.default",
+	    plugins, &nplugins, hear, &heard), 0);
+	assert_int_equal(config_check(&c, hear, &heard), 0);
+	assert_int_equal(heard.n, 0);
+	assert_int_equal(c.cli_bind_address, 0x7f000001);
+	assert_int_equal(c.primary_radius, 0);
+	assert_int_not_equal(c.iftun_address, 0);
+	assert_int_equal(nplugins, 0);
+}
+
 static int
 words(const char *text, char **w, int max)
 {
@@ -802,6 +817,7 @@ main(void)
 		TEST(test_many),
 		TEST(test_binary),
 		TEST(test_unreadable),
+		TEST(test_shipped_file),
 		TEST(test_words),
 		TEST(test_prefix),
 		TEST(test_relations),

@@ -454,6 +454,16 @@ test_reload_unreadable(void **state)
 	assert_int_equal(ippool_take("joe", 1), 0);
 }
 
+/* The file that is installed, read where the tests are started. */
+static void
+test_shipped_file(void **state)
+{
+	(void)state;
+	assert_int_equal(ippool_load("etc/ip_pool.default", 0, hear, NULL), 0);
+	assert_int_equal(messages, 0);
+	assert_int_equal(ippool_size(), 3 * 254);
+}
+
 /*
  * The same rules once more, by searching through everything
  */
@@ -685,6 +695,7 @@ main(void)
 		TEST(test_full_size),
 		TEST(test_reload),
 		TEST(test_reload_unreadable),
+		TEST(test_shipped_file),
 		TEST(test_random_against_model),
 		TEST(test_cost_is_flat),
 	};

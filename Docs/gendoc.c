@@ -1,0 +1,223 @@
+/*
+ * gendoc.c - writes Docs/config.md and Docs/counters.md from the rows
+ *
+ * `gendoc config` and `gendoc counters` print one page each; `make docs`
+ * keeps them.  What a row says is said only there: a sentence that belongs to
+ * one key goes into its help, what belongs to several stands below.
+ *
+ * Calls:    the tables of config and counters.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "counters.h"
+
+static const char config_head[] =
+"# Configuration\n"
+"\n"
+"*Written by `make docs` from the key table in `config.c`; change it there.*\n"
+"\n"
+"## The file\n"
+"\n"
+"`startup-config` (`/etc/l2tpns/startup-config`, or what `-c` names) holds\n"
+"one command a line:\n"
+"\n"
+"    # a comment, and so is a line that begins with !\n"
+"    set KEY VALUE\n"
+"    load plugin NAME\n"
+"\n"
+"A value with blanks in it is quoted by `\"` or `'`. There is no escape\n"
+"character: a value that contains one kind of quote is quoted by the other,\n"
+"and pieces that touch are one value (`\"it's \"'\"so\"'`). Lines may be 8 KiB\n"
+"long, the file 4 MiB.\n"
+"\n"
+"A line that cannot be taken is reported with file, line and reason, and the\n"
+"rest is read. `l2tpns -t` reads all files, prints what is wrong as\n"
+"`file:line: reason`, and exits 1 if anything is; a reason that begins with\n"
+"`warning:` does not count.\n"
+"\n"
+"## Types\n"
+"\n"
+"| type | values |\n"
+"|---|---|\n"
+"| int | a whole number in the range given |\n"
+"| boolean | `yes` `true` `on` `1`, `no` `false` `off` `0` |\n"
+"| address | an IPv4 address, four decimal numbers; 0.0.0.0 is unset |\n"
+"| string | text without control characters, as long as given |\n"
+"| secret | a string that is shown as `\"****\"` |\n"
+"| list | `chap` and `pap`, each at most once, in the order of preference |\n"
+"| choice | `no`, `auto` or `yes` |\n"
+"\n"
+"A key takes effect *at once* (also by SIGHUP), *at start* only, or *not\n"
+"yet*: it is known and checked, but what it controls does not exist in this\n"
+"version.\n"
+"\n"
+"## Keys\n"
+"\n";
+
+static const char config_relations[] =
+"\n"
+"Some keys must fit each other. These are faults:\n"
+"\n"
+"- `l2tp_require_secret` without `l2tp_secret`\n"
+"- `primary_radius` or `secondary_radius` without `radius_secret`\n"
+"- `radius_interim` from 1 to 59 (RFC 2869 5.16)\n"
+"- `idle_echo_timeout` under `echo_timeout`\n"
+"- `cluster_hb_timeout` under 4 times `cluster_hb_interval` and 11\n"
+"- `cluster_address` that is not a multicast group\n"
+"- `log_file` that is neither an absolute path nor `syslog:FACILITY`;\n"
+"  `pid_file` or `accounting_dir` that is no absolute path\n"
+"- `tundevicename` that no device can have\n"
+"\n"
+"And these are worth a warning: `radius_accounting` without a server, two\n"
+"servers that are the same, `bgp_peer1` or `bgp_peer2` without `as_number`,\n"
+"`peer_address` that is `bind_address`.\n"
+"\n"
+"### Why CHAP before PAP\n"
+"\n"
+"l2tpns 2.4 offers `pap` unless told otherwise. Here `radius_authtypes` is\n"
+"`chap,pap`: with CHAP no password crosses the access network, and a\n"
+"subscriber who can do PAP only refuses CHAP in LCP and is offered PAP next.\n"
+"Set it to `pap` where the RADIUS server keeps passwords only as hashes; CHAP\n"
+"needs them in clear there.\n"
+"\n"
+"### Which address subscribers see\n"
+"\n"
+"`peer_address` should not be the address that LACs send to. A Linux client\n"
+"makes a route to the address that it is told, through its own PPP link; if\n"
+"the tunnel ends at that address too, and the client is the LAC as with\n"
+"xl2tpd, the tunnel's own packets take that route and it carries nothing any\n"
+"more (`Dead loop on virtual device ppp0`). So without `peer_address` the\n"
+"server tells `iftun_address` if that is another than `bind_address`, and\n"
+"192.0.0.8 (RFC 7600) otherwise.\n"
+"\n"
+"## Keys of other releases\n"
+"\n"
+"A file that has these is read without a fault, with a warning for each line.\n"
+"\n"
+"| key | why it does nothing here |\n"
+"|---|---|\n";
+
+static const char counters_head[] =
+"# Counters\n"
+"\n"
+"*Written by `make docs` from the list in `counters.h`; change it there.*\n"
+"\n"
+"All are 64 bits wide and count from the start of the process.\n"
+"\n"
+"| counter | what it counts |\n"
+"|---|---|\n";
+
+/* A cell of a table, in which a bar would end it. */
+static void
+put_cell(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '|')
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
+static const char *
+type_name(enum config_type type)
+{
+	switch (type) {
+	case C_INT:
+		return "int";
+	case C_BOOL:
+		return "boolean";
+	case C_IPV4:
+		return "address";
+	case C_STRING:
+		return "string";
+	case C_SECRET:
+		return "secret";
+	case C_AUTHTYPES:
+		return "list";
+	case C_TRISTATE:
+		return "choice";
+	}
+	return "";
+}
+
+static const char *
+when_name(enum config_when when)
+{
+	switch (when) {
+	case LIVE:
+		return "at once";
+	case RESTART:
+		return "at start";
+	case INACTIVE:
+		return "not yet";
+	}
+	return "";
+}
+
+static void
+put_key(const struct config_key *k)
+{
+	bool text = k->type == C_STRING || k->type == C_SECRET;
+
+	printf("| `%s` | %s", k->name, type_name(k->type));
+	if (k->type == C_INT)
+		printf(" %" PRId64 "..%" PRId64, k->min, k->max);
+	else if (text && k->max != CONFIG_STRING - 1)
+		printf(" of %" PRId64, k->max);
+	if (k->unit[0] != '\0')
+		printf(" %s", k->unit);
+	printf(" | ");
+	if (text && k->dflt[0] == '\0')
+		printf("empty");
+	else
+		printf("`%s`", k->dflt);
+	printf(" | %s | ", when_name(k->when));
+	put_cell(k->help);
+	printf(" |\n");
+}
+
+static void
+put_config(void)
+{
+	fputs(config_head, stdout);
+	printf("Strings and secrets have at most %d characters unless another "
+	    "number is\ngiven.\n\n", CONFIG_STRING - 1);
+	printf("| key | type | default | takes effect | what it does |\n"
+	    "|---|---|---|---|---|\n");
+	for (size_t i = 0; i < config_keys_n; i++)
+		put_key(&config_keys[i]);
+	fputs(config_relations, stdout);
+	for (size_t i = 0; i < config_legacy_n; i++) {
+		printf("| `%s` | ", config_legacy[i].name);
+		put_cell(config_legacy[i].why);
+		printf(" |\n");
+	}
+}
+
+static void
+put_counters(void)
+{
+	fputs(counters_head, stdout);
+	for (size_t i = 0; i < counter_rows_n; i++) {
+		printf("| `%s` | ", counter_rows[i].name);
+		put_cell(counter_rows[i].help);
+		printf(" |\n");
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "config") == 0)
+		put_config();
+	else if (argc == 2 && strcmp(argv[1], "counters") == 0)
+		put_counters();
+	else {
+		fprintf(stderr, "usage: gendoc config | counters\n");
+		return 2;
+	}
+	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+}
