@@ -67,7 +67,7 @@ struct ppp {
 	uint16_t input_count;		/* packets in this second */
 	uint32_t input_second;
 	uint32_t magic, peer_magic;	/* 0: none agreed */
-	uint32_t user_mark;		/* digest of the user let in, 0: none */
+	uint32_t user_mark;		/* digest of the user's name, 0: none */
 	uint32_t rx_seen;		/* low half of session.rx_packets */
 	uint8_t challenge[16];
 	uint8_t reply[64];		/* Ack or Success, to repeat */

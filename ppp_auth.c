@@ -142,29 +142,33 @@ user_valid(const uint8_t *user, size_t len)
 	return len > 0 && len < USER_MAX && memchr(user, '\0', len) == NULL;
 }
 
+/* Without asking anybody. */
+static void
+auth_refuse(struct session *s, const char *message)
+{
+	COUNT(ppp_auth_failed);
+	timer_disarm(&ppp_of(s)->auth_timer);
+	ppp_of(s)->auth_state = AUTH_WAITING;
+	ppp_auth_result(s, false, message);
+}
+
 static void
 auth_ask(struct session *s, struct auth_request *req)
 {
 	struct ppp *p = ppp_of(s);
 	uint32_t mark = user_mark(req->user);
 
-	timer_disarm(&p->auth_timer);
-	p->auth_state = AUTH_WAITING;
-	if (p->user_mark != 0 && p->user_mark != mark) {
-		ppp_auth_result(s, false, "Another user is logged in");
+	if (!s->authenticated) {
+		p->user_mark = mark;
+		memcpy(s->user, req->user, sizeof(s->user));
+	} else if (p->user_mark != 0 && p->user_mark != mark) {
+		auth_refuse(s, "Another user is logged in");
 		return;
 	}
-	if (p->user_mark == 0)
-		memcpy(s->user, req->user, sizeof(s->user));
+	timer_disarm(&p->auth_timer);
+	p->auth_state = AUTH_WAITING;
 	s->auth_protocol = req->protocol;
 	auth_start(s, req);
-}
-
-static void
-auth_refuse(struct session *s)
-{
-	ppp_of(s)->auth_state = AUTH_WAITING;
-	ppp_auth_result(s, false, "Login incorrect");
 }
 
 /* --- PAP ------------------------------------------------------------------------ */
@@ -197,7 +201,7 @@ recv_Authenticate_Request(struct session *s, const struct ppp_packet *pkt)
 	p->reply_id = pkt->id;
 	if (!user_valid(pap.user, pap.user_len) ||
 	    pap.password_len > sizeof(req.password)) {
-		auth_refuse(s);
+		auth_refuse(s, "Login incorrect");
 		return;
 	}
 	memcpy(req.user, pap.user, pap.user_len);
@@ -230,7 +234,7 @@ recv_Response(struct session *s, const struct ppp_packet *pkt)
 		return;
 	p->reply_id = pkt->id;
 	if (!user_valid(resp.name, resp.name_len)) {
-		auth_refuse(s);
+		auth_refuse(s, "Login incorrect");
 		return;
 	}
 	memcpy(req.user, resp.name, resp.name_len);
@@ -277,9 +281,7 @@ auth_accepted(struct session *s, const char *message)
 {
 	struct ppp *p = ppp_of(s);
 
-	COUNT(ppp_auth_ok);
 	p->auth_state = AUTH_DONE;
-	p->user_mark = p->user_mark != 0 ? p->user_mark : user_mark(s->user);
 	p->reply_len = (uint8_t)encode_reply(p, p->reply, sizeof(p->reply),
 	    true, message != NULL ? message : "");
 	session_send_ppp(s, p->auth_protocol, p->reply, p->reply_len);
@@ -293,7 +295,6 @@ auth_refused(struct session *s, const char *message)
 	struct ppp *p = ppp_of(s);
 	size_t len, limit = ppp_mtu(s);
 
-	COUNT(ppp_auth_failed);
 	p->auth_state = AUTH_IDLE;
 	len = encode_reply(p, buf, limit < sizeof(buf) ? limit : sizeof(buf),
 	    false, message != NULL ? message : "Login incorrect");
