@@ -82,7 +82,7 @@ const struct config_key config_keys[] = {
 	SECRET(radius_secret, LIVE, "",
 	    "shared with the RADIUS servers; without one no request is sent"),
 	IPV4(bind_address, RESTART, "0.0.0.0",
-	    "address of L2TP and RADIUS sockets and of the TUN device; 0.0.0.0 "
+	    "address of the L2TP socket and of the TUN device; 0.0.0.0 "
 	    "listens on all, and the TUN device gets 1.1.1.1"),
 	BOOL(send_garp, RESTART, "yes",
 	    "announce bind_address by gratuitous ARP when ready; not with BGP"),
