@@ -2,8 +2,8 @@
  * fuzz_ippool.c - ip_pool from hostile hands, and a session's life after it
  *
  * The input is a file, 0xff, and one byte for each thing that then happens;
- * a newline ends them, and what follows is a new file.  The pool's own figures must
- * agree with its rows at the end.
+ * a newline ends them, and what follows is a new file.  The pool's own
+ * figures must agree with its rows all the time.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -28,14 +28,17 @@ hear(const char *file, unsigned int line, const char *reason, void *arg)
 
 /*
  * Whether a network is so big that building it is all that this would test;
- * the unit test fills the largest.
+ * the unit test fills the largest, and larger ones are refused.
  */
 static bool
 too_big(const char *text)
 {
-	for (; (text = strchr(text, '/')) != NULL; text++)
-		if (atoi(text + 1) < 20)
+	for (; (text = strchr(text, '/')) != NULL; text++) {
+		int len = atoi(text + 1);
+
+		if (len >= 12 && len < 20)
 			return true;
+	}
 	return false;
 }
 
