@@ -17,3 +17,4 @@ ipv4_test_OBJS = ipv4.o
 idmap_test_OBJS = idmap.o digest.o
 ratelimit_test_OBJS = ratelimit.o digest.o timer.o
 table_test_OBJS = table.o
+forward_test_OBJS = forward.o ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
