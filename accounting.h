@@ -23,4 +23,7 @@ void acct_stop(struct session *, enum terminate_cause);
 /* Records queued or unanswered. */
 uint32_t acct_pending(void);
 
+/* Drops what waits, and counts it: radius_exit() calls it. */
+void acct_exit(void);
+
 #endif
