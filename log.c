@@ -371,7 +371,7 @@ send_syslog(const char *line, size_t len)
 	ssize_t n;
 
 	do
-		n = send(out, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(out, line, len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n >= 0;
 }

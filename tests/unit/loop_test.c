@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,16 +281,25 @@ free_self(struct loop_fd *lf)
 	free(w);
 }
 
+/* As owners do it who forget the number before they call loop_del(). */
 static void
-test_free_itself(void **state)
+free_self_number_first(struct loop_fd *lf)
+{
+	close(lf->fd);
+	lf->fd = -1;
+	free_self(lf);
+}
+
+static void
+free_itself_in(void (*readable)(struct loop_fd *))
 {
 	struct watch *w = malloc(sizeof(*w)), other;
 
-	(void)state;
 	assert_non_null(w);
+	order_len = 0;
 	watch(w, 1, LOOP_UDP);
 	watch(&other, 2, LOOP_UDP);
-	w->lf.readable = free_self;
+	w->lf.readable = readable;
 	w->lf.want_write = true;
 	poke(w);
 	poke(&other);
@@ -298,6 +308,43 @@ test_free_itself(void **state)
 	assert_int_equal(order[0], 1);
 	assert_int_equal(order[1], 2);
 	unwatch(&other);
+}
+
+static void
+test_free_itself(void **state)
+{
+	(void)state;
+	free_itself_in(free_self);
+	free_itself_in(free_self_number_first);
+}
+
+static void
+lose_interest(struct watch *w)
+{
+	(void)w;
+	target->lf.want_write = false;
+	target->lf.readable = NULL;
+}
+
+/* What an earlier callback of the turn no longer wants is not called. */
+static void
+test_interest_lost_in_the_turn(void **state)
+{
+	struct watch a, b;
+
+	(void)state;
+	watch(&a, 1, LOOP_CONTROL);
+	watch(&b, 2, LOOP_SERVICE);
+	b.lf.want_write = true;
+	a.also = lose_interest;
+	target = &b;
+	poke(&a);
+	poke(&b);
+	loop_turn(1000);
+	assert_int_equal(a.reads, 1);
+	assert_int_equal(b.reads + b.writes, 0);
+	unwatch(&a);
+	unwatch(&b);
 }
 
 static void
@@ -586,6 +633,24 @@ test_child_inherits_nothing(void **state)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
 }
 
+/* A child of a daemon with scheduler_fifo runs like any other process. */
+static void
+test_child_is_not_realtime(void **state)
+{
+	struct sched_param fifo = { .sched_priority = 1 };
+	struct sched_param usual = { .sched_priority = 0 };
+	int status;
+
+	(void)state;
+	if (sched_setscheduler(0, SCHED_FIFO, &fifo) < 0)
+		skip();
+	status = shell("set -- $(cut -d')' -f2 /proc/self/stat);"
+	    "shift 38; exit $1", -1);
+	sched_setscheduler(0, SCHED_OTHER, &usual);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), SCHED_OTHER);
+}
+
 static void
 test_many_children_at_once(void **state)
 {
@@ -753,6 +818,7 @@ main(void)
 		cmocka_unit_test_setup(test_number_reused_in_the_same_turn,
 		    fresh),
 		cmocka_unit_test_setup(test_free_itself, fresh),
+		cmocka_unit_test_setup(test_interest_lost_in_the_turn, fresh),
 		cmocka_unit_test_setup(test_closed_behind_our_back, fresh),
 		cmocka_unit_test_setup(test_fd_set_to_minus_one, fresh),
 		cmocka_unit_test_setup(test_hooks_come_last_in_order, fresh),
@@ -764,6 +830,7 @@ main(void)
 		cmocka_unit_test_setup(test_child_cannot_start, fresh),
 		cmocka_unit_test_setup(test_child_stdin, fresh),
 		cmocka_unit_test_setup(test_child_inherits_nothing, fresh),
+		cmocka_unit_test_setup(test_child_is_not_realtime, fresh),
 		cmocka_unit_test_setup(test_many_children_at_once, fresh),
 		cmocka_unit_test_setup(test_child_started_again_by_done,
 		    fresh),
