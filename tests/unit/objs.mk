@@ -18,3 +18,9 @@ idmap_test_OBJS = idmap.o digest.o
 ratelimit_test_OBJS = ratelimit.o digest.o timer.o
 table_test_OBJS = table.o
 forward_test_OBJS = forward.o ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
+PPP_OBJS = ppp.o ppp_cp.o ppp_lcp.o ppp_ipcp.o ppp_auth.o ppp_opt.o \
+	config.o counters.o timer.o
+ppp_opt_test_OBJS = ppp_opt.o
+ppp_cp_test_OBJS = unit/ppp_fakes.o $(PPP_OBJS)
+ppp_test_OBJS = unit/ppp_fakes.o $(PPP_OBJS)
+fuzz_ppp_OBJS = tests/unit/ppp_fakes.o $(PPP_OBJS)
