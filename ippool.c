@@ -11,6 +11,7 @@
  * Reading the file builds a new pool beside the old one and then tells it
  * what the old one knew, in the order in which it happened.  What is in use
  * but no longer listed is taken along, and leaves the pool on its release.
+ * A file that says what it said before changes nothing and costs nothing.
  *
  * Owns:     `pool`, all slots, and its copies of user names.
  * Calls:    config (lines, prefixes), counters, timer_now().
@@ -66,8 +67,11 @@ struct pool {
 	struct user **by_user;
 	unsigned int bits;
 	uint64_t seed;
-	struct prefix *prefixes;
+	struct prefix *prefixes;	/* as in the file */
 	size_t nprefixes;
+	uint32_t bind_address;		/* that the file was read for */
+	struct prefix *routes;		/* sorted, none twice */
+	size_t nroutes;
 	uint32_t *rows;			/* slots by address */
 	uint32_t nrows;
 	bool rows_stale;		/* some of them are gone */
@@ -300,10 +304,8 @@ ippool_take(const char *user, uint32_t sid)
 		i = pool.never.first;
 	if (i == NONE && pool.n > 0)
 		i = pool.released.first;
-	if (i == NONE) {
-		COUNT(ip_exhausted);
+	if (i == NONE)
 		return 0;
-	}
 	s = &pool.slots[i];
 	use(&pool, s, user, sid);
 	COUNT(ip_allocated);
@@ -391,10 +393,10 @@ ippool_row(size_t i, struct ippool_row *row)
 size_t
 ippool_prefixes(size_t i, uint32_t *addr, uint8_t *len)
 {
-	if (i >= pool.nprefixes)
+	if (i >= pool.nroutes)
 		return 0;
-	*addr = pool.prefixes[i].addr;
-	*len = pool.prefixes[i].len;
+	*addr = pool.routes[i].addr;
+	*len = pool.routes[i].len;
 	return i + 1;
 }
 
@@ -498,7 +500,7 @@ add_prefix(struct pool *p, const struct prefix *new)
 
 /* First pass: the prefixes, and in p->room how many slots they need. */
 static bool
-read_prefixes(struct pool *p, char *text, size_t len, uint32_t bind_address,
+read_prefixes(struct pool *p, char *text, size_t len,
     struct config_report *r)
 {
 	struct config_lines lines = { .next = text, .end = text + len };
@@ -508,7 +510,8 @@ read_prefixes(struct pool *p, char *text, size_t len, uint32_t bind_address,
 	while ((line = config_next_line(&lines, r)) != NULL) {
 		uint32_t n;
 
-		if (!parse_line(line, lines.number, bind_address, &new, r))
+		if (!parse_line(line, lines.number, p->bind_address, &new,
+		    r))
 			continue;
 		n = prefix_usable(new.addr, new.len);
 		if (n > IPPOOL_MAX - p->room) {
@@ -536,10 +539,11 @@ make_tables(struct pool *p)
 	p->rows = calloc((size_t)p->room + 1, sizeof(*p->rows));
 	p->by_addr = malloc(heads * sizeof(*p->by_addr));
 	p->by_user = calloc(heads, sizeof(*p->by_user));
+	p->routes = calloc(p->nprefixes + 1, sizeof(*p->routes));
 	if (p->by_addr != NULL)
 		memset(p->by_addr, 0xff, heads * sizeof(*p->by_addr));
 	return p->slots != NULL && p->rows != NULL && p->by_addr != NULL &&
-	    p->by_user != NULL;
+	    p->by_user != NULL && p->routes != NULL;
 }
 
 /* A new slot, never used. */
@@ -561,8 +565,7 @@ add_slot(struct pool *p, uint32_t addr, bool listed)
 
 /* The slots of one prefix; how many were there already. */
 static uint32_t
-expand(struct pool *p, const struct prefix *x, uint32_t bind_address,
-    struct config_report *r)
+expand(struct pool *p, const struct prefix *x, struct config_report *r)
 {
 	uint32_t addr = x->addr, last = addr | ~prefix_mask(x->len);
 	uint32_t twice = 0;
@@ -570,7 +573,7 @@ expand(struct pool *p, const struct prefix *x, uint32_t bind_address,
 	for (;; addr++) {
 		if (!usable(addr, x->len))
 			;
-		else if (addr == bind_address)
+		else if (addr == p->bind_address)
 			config_warn(r, x->line, "bind_address is among these "
 			    "and is not given out");
 		else if (find_slot(p, addr) != NULL)
@@ -579,6 +582,20 @@ expand(struct pool *p, const struct prefix *x, uint32_t bind_address,
 			add_slot(p, addr, true);
 		if (addr == last)
 			return twice;
+	}
+}
+
+/* Second pass: the slots. */
+static void
+expand_all(struct pool *p, struct config_report *r)
+{
+	for (size_t i = 0; i < p->nprefixes; i++) {
+		uint32_t twice = expand(p, &p->prefixes[i], r);
+
+		if (twice > 0)
+			config_warn(r, p->prefixes[i].line, "%u of these "
+			    "addresses %s listed already", twice,
+			    twice == 1 ? "is" : "are");
 	}
 }
 
@@ -592,28 +609,30 @@ compare_prefixes(const void *va, const void *vb)
 	return a->len - b->len;
 }
 
-/* Second pass: the slots; then only different prefixes are kept. */
 static void
-expand_all(struct pool *p, uint32_t bind_address, struct config_report *r)
+make_routes(struct pool *p)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < p->nprefixes; i++) {
-		uint32_t twice = expand(p, &p->prefixes[i], bind_address, r);
-
-		if (twice > 0)
-			config_warn(r, p->prefixes[i].line, "%u of these "
-			    "addresses %s listed already", twice,
-			    twice == 1 ? "is" : "are");
-	}
-	if (p->nprefixes > 0)
-		qsort(p->prefixes, p->nprefixes, sizeof(*p->prefixes),
-		    compare_prefixes);
+	if (p->nprefixes == 0)
+		return;
+	memcpy(p->routes, p->prefixes, p->nprefixes * sizeof(*p->routes));
+	qsort(p->routes, p->nprefixes, sizeof(*p->routes), compare_prefixes);
 	for (size_t i = 0; i < p->nprefixes; i++)
-		if (n == 0 || compare_prefixes(&p->prefixes[n - 1],
-		    &p->prefixes[i]) != 0)
-			p->prefixes[n++] = p->prefixes[i];
-	p->nprefixes = n;
+		if (p->nroutes == 0 || compare_prefixes(
+		    &p->routes[p->nroutes - 1], &p->routes[i]) != 0)
+			p->routes[p->nroutes++] = p->routes[i];
+}
+
+/* Whether a file asks for just what there is. */
+static bool
+same_file(const struct pool *a, const struct pool *b)
+{
+	if (a->nprefixes != b->nprefixes ||
+	    a->bind_address != b->bind_address || b->slots == NULL)
+		return false;
+	for (size_t i = 0; i < a->nprefixes; i++)
+		if (compare_prefixes(&a->prefixes[i], &b->prefixes[i]) != 0)
+			return false;
+	return true;
 }
 
 /* Tells the new pool what the old one knew. */
@@ -686,6 +705,7 @@ free_pool(struct pool *p)
 	free(p->by_addr);
 	free(p->by_user);
 	free(p->prefixes);
+	free(p->routes);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -694,16 +714,21 @@ ippool_parse(const char *file, char *text, size_t len, uint32_t bind_address,
     config_fault_fn *fault, void *arg)
 {
 	struct config_report r = { .file = file, .fn = fault, .arg = arg };
-	struct pool new = { .n = 0 };
+	struct pool new = { .bind_address = bind_address };
 
 	/* A short read leaves a poorer seed, which still works. */
 	(void)!getrandom(&new.seed, sizeof(new.seed), GRND_NONBLOCK);
-	if (!read_prefixes(&new, text, len, bind_address, &r))
+	if (!read_prefixes(&new, text, len, &r))
 		goto nomem;
+	if (same_file(&new, &pool)) {
+		free_pool(&new);
+		return r.faults;
+	}
 	new.room += pool.used;
 	if (!make_tables(&new))
 		goto nomem;
-	expand_all(&new, bind_address, &r);
+	expand_all(&new, &r);
+	make_routes(&new);
 	carry_over(&new, &pool);
 	sort_rows(&new);
 	free_pool(&pool);

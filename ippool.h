@@ -6,8 +6,8 @@
  * network the addresses whose last octet is 0 or 255 are not given out.
  * Choice: the address that this user had last, else one never used, else the
  * one released longest ago.  All addresses in host byte order.  Taking and
- * giving back cost the same whatever the size of the pool.  ip_allocated,
- * ip_freed and ip_exhausted are counted here.
+ * giving back cost the same whatever the size of the pool.  ip_allocated and
+ * ip_freed are counted here; ip_exhausted by who refuses the session.
  */
 #ifndef IPPOOL_H
 #define IPPOOL_H
