@@ -191,6 +191,18 @@ ppp_finish(struct session *s, enum terminate_cause cause, const char *reason)
 	cp_event(&p->lcp, CP_CLOSE);
 }
 
+int
+ppp_ending(const struct session *s)
+{
+	const struct ppp *p = &session_local(s)->ppp;
+
+	if (p->phase != PPP_TERMINATE)
+		return 0;
+	if (p->end_cause != 0)
+		return p->end_cause;
+	return p->lcp.why == CP_WHY_PEER ? CAUSE_USER_REQUEST : 0;
+}
+
 void
 ppp_network_begin(struct session *s)
 {

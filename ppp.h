@@ -102,6 +102,12 @@ void ppp_auth_result(struct session *, bool ok, const char *message);
  */
 void ppp_goodbye(struct session *);
 
+/*
+ * Why PPP is coming down already (enum terminate_cause): the peer sent a
+ * Terminate-Request, or we had a reason of our own.  0: it is not.
+ */
+int ppp_ending(const struct session *);
+
 /* Disarms every timer; the session is about to be freed. */
 void ppp_stop(struct session *);
 

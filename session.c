@@ -560,6 +560,9 @@ recv_CDN(struct session *s, const struct l2tp_msg *m)
 	if (m->result < sizeof(causes) / sizeof(causes[0]) &&
 	    causes[m->result] != 0)
 		cause = causes[m->result];
+	/* As a rule the CDN only follows what the subscriber began. */
+	if (ppp_ending(s) != 0)
+		cause = (enum terminate_cause)ppp_ending(s);
 	log_escape(text, sizeof(text), m->result_text.p, m->result_text.len);
 	snprintf(reason, sizeof(reason), "the LAC sent CDN, result %u error "
 	    "%u%s%s", m->result, m->error, text[0] != '\0' ? ": " : "", text);
