@@ -67,7 +67,7 @@
 /* An address of class E: only the default route leads there. */
 #define NOWHERE		0xf0000001u
 
-#define SLICE		256		/* route requests a turn */
+#define SLICE		64		/* route requests a turn */
 #define REQUEST_ROOM	64		/* octets, more than one request */
 
 /* A buffer that netlink headers may lie in. */

@@ -24,3 +24,5 @@ ppp_opt_test_OBJS = ppp_opt.o
 ppp_cp_test_OBJS = unit/ppp_fakes.o $(PPP_OBJS)
 ppp_test_OBJS = unit/ppp_fakes.o $(PPP_OBJS)
 fuzz_ppp_OBJS = tests/unit/ppp_fakes.o $(PPP_OBJS)
+icmp_test_OBJS = icmp.o ipv4.o timer.o log.o counters.o
+tun_test_OBJS = tun.o lpm.o timer.o log.o loop.o counters.o
