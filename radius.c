@@ -134,6 +134,15 @@ server_mark_dead(struct target *t, const char *why)
 	t->dead_until = timer_now() + DEAD_TIME;
 }
 
+static void
+server_unreachable(struct target *t, int error)
+{
+	char why[80];
+
+	snprintf(why, sizeof(why), "cannot be sent to: %s", strerror(error));
+	server_mark_dead(t, why);
+}
+
 /*
  * The time for an answer is over.  Silence means loss as well as death: only
  * a server that has said nothing at all since then is suspect.
@@ -478,7 +487,7 @@ request_try(struct radius_request *req)
 		COUNT(radius_retries);
 	error = radius_id_send(&leg->id, packet, leg->len);
 	if (error != 0 && error != EAGAIN && error != ENOBUFS) {
-		server_mark_dead(t, strerror(error));
+		server_unreachable(t, error);
 		if (another_lives(t, req->kind)) {
 			wait_for(req, moment(REFUSED_WAIT));
 			return;

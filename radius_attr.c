@@ -614,8 +614,9 @@ decode_refusal(const struct radius_packet *p, struct auth_result *res,
 	uint8_t type;
 
 	while (next_attr(&r, &type, &v)) {
-		if (type == ATTR_REPLY_MESSAGE && rd_left(&v) > 0)
-			take_message(res, notes, &v);
+		if (type == ATTR_REPLY_MESSAGE &&
+		    !take_message(res, notes, &v))
+			notes->ignored++;
 	}
 }
 

@@ -200,8 +200,9 @@ read_addresses(struct secret *e, char **words, int n,
 			return true;
 		}
 		if (!config_ipv4(no ? w + 1 : w, &ip)) {
-			config_fault(report, line, "\"%.64s\" is not an IPv4 "
-			    "address, nor `*` nor `-`", w);
+			/* Not shown: it may be the tail of a bare secret. */
+			config_fault(report, line, "word %d is not an IPv4 "
+			    "address, nor `*` nor `-`", i + 4);
 			return false;
 		}
 		if (no) {
@@ -221,18 +222,28 @@ read_addresses(struct secret *e, char **words, int n,
 	return true;
 }
 
+/* What is wrong with that file must not show what may be a secret. */
+static void
+keep_quiet(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	(void)file;
+	(void)line;
+	(void)reason;
+	(void)arg;
+}
+
 /* The first line of a file, to be freed; NULL with a fault. */
 static char *
 read_secret_file(const char *path, struct config_report *report,
     unsigned int line)
 {
 	size_t len;
-	char *text = config_read(path, SECRET_FILE_MAX, &len, report->fn,
-	    report->arg);
+	char *text = config_read(path, SECRET_FILE_MAX, &len, keep_quiet,
+	    NULL);
 
 	if (text == NULL) {
-		config_fault(report, line, "no secret: %.200s cannot be read",
-		    path);
+		config_fault(report, line, "the file with the secret cannot "
+		    "be read");
 		return NULL;
 	}
 	text[strcspn(text, "\r\n")] = '\0';
@@ -352,21 +363,14 @@ book_read(struct book *b, const char *text, size_t len,
 }
 
 int
-secrets_load(const char *path, config_fault_fn *fn, void *arg)
+secrets_parse(const char *file, const char *text, size_t len,
+    config_fault_fn *fn, void *arg)
 {
-	struct config_report report = { .file = path, .fn = fn, .arg = arg };
+	struct config_report report = { .file = file, .fn = fn, .arg = arg };
 	struct book fresh;
-	size_t len;
-	char *text;
 
-	said = false;
-	text = config_read(path, SECRETS_MAX, &len, fn, arg);
-	if (text == NULL)
-		return -1;
 	memset(&fresh, 0, sizeof(fresh));
 	book_read(&fresh, text, len, &report);
-	explicit_bzero(text, len);
-	free(text);
 	if (!book_index(&fresh)) {
 		config_fault(&report, 0, "out of memory");
 		book_wipe(&fresh);
@@ -375,6 +379,23 @@ secrets_load(const char *path, config_fault_fn *fn, void *arg)
 	book_wipe(&book);
 	book = fresh;
 	return report.faults;
+}
+
+int
+secrets_load(const char *path, config_fault_fn *fn, void *arg)
+{
+	size_t len;
+	char *text;
+	int faults;
+
+	said = false;
+	text = config_read(path, SECRETS_MAX, &len, fn, arg);
+	if (text == NULL)
+		return -1;
+	faults = secrets_parse(path, text, len, fn, arg);
+	explicit_bzero(text, len);
+	free(text);
+	return faults;
 }
 
 uint32_t

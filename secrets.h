@@ -17,6 +17,10 @@
  */
 int secrets_load(const char *path, config_fault_fn *, void *arg);
 
+/* The same from memory; `file` is for the faults. */
+int secrets_parse(const char *file, const char *text, size_t len,
+    config_fault_fn *, void *arg);
+
 /* Checks PAP or CHAP-MD5 (RFC 1994) against it. */
 void secrets_check(const struct auth_request *, const char *server,
     struct auth_result *);

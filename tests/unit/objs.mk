@@ -26,3 +26,6 @@ ppp_test_OBJS = unit/ppp_fakes.o $(PPP_OBJS)
 fuzz_ppp_OBJS = tests/unit/ppp_fakes.o $(PPP_OBJS)
 icmp_test_OBJS = icmp.o ipv4.o timer.o log.o counters.o
 tun_test_OBJS = tun.o lpm.o timer.o log.o loop.o counters.o
+fuzz_forward_OBJS = forward.o icmp.o ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
+secrets_test_OBJS = secrets.o config.o digest.o log.o timer.o
+radius_attr_test_OBJS = radius_attr.o digest.o
