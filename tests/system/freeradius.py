@@ -7,7 +7,6 @@ them as lists of dictionaries; the second one is the ledger.
 
 import os
 import re
-import signal
 import socket
 
 import net
@@ -178,16 +177,27 @@ class FreeRadius:
 
     def stop(self):
         """Stop it: the port is closed then, and the host says so by ICMP."""
+        self.mend()
         if self.process:
             self.process.stop(5)
             self.process = None
 
-    def freeze(self):
-        """A server that hears and says nothing."""
-        os.kill(self.process.pid, signal.SIGSTOP)
+    def cut(self):
+        """From now on nothing reaches it, and nobody says so."""
+        self.space.run("nft", "-f", "-", stdin="""
+            table ip cut_%d {
+                chain c {
+                    type filter hook input priority 0;
+                    ip daddr %s udp dport { %d, %d } drop;
+                }
+            }""" % (self.number(), self.address, self.port, self.port + 1))
 
-    def thaw(self):
-        os.kill(self.process.pid, signal.SIGCONT)
+    def mend(self):
+        self.space.run("nft", "delete", "table", "ip",
+                       "cut_%d" % self.number(), check=False)
+
+    def number(self):
+        return int.from_bytes(socket.inet_aton(self.address), "big")
 
     def log(self):
         with open(os.path.join(self.directory, "freeradius.log"),
