@@ -395,7 +395,7 @@ monkey_turn(void)
 	double rate = L.o.monkey_rate > 0 ? L.o.monkey_rate :
 	    L.o.sessions / 50.0 + 1;
 
-	if (L.run != RUN_SESSIONS && L.run != RUN_HOLD)
+	if (L.run != RUN_HOLD)
 		return;
 	if (last)
 		credit += (double)(L.now - last) / 1e9 * rate;
@@ -496,10 +496,7 @@ run_sessions(void)
 		}
 		return;
 	}
-	if (settled < L.o.sessions && !L.o.monkey)
-		return;
-	if (L.up < L.o.sessions && L.o.monkey &&
-	    L.now - L.run_since < 60 * NS_SEC)
+	if (settled < L.o.sessions)
 		return;
 	L.all_up_at = L.now;
 	if (L.o.until_up && L.up == L.o.sessions)

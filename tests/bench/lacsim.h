@@ -160,6 +160,17 @@ struct session {
 	struct flow *flow;
 };
 
+/* What arrived of one flow of a blast; a new run counts from 0 again. */
+struct blast_count {
+	uint64_t rx, lost, late;	/* lost: of the runs before this one */
+	uint64_t run_rx;
+	uint32_t run, high;
+};
+
+void blast_seen(struct blast_count *c, uint32_t run, uint32_t seq);
+/* Numbers that never came, below the highest that did. */
+uint64_t blast_missing(const struct blast_count *c);
+
 /* A subscriber's own traffic; only there when probes or blasts are asked. */
 struct flow {
 	struct timer timer;
@@ -168,9 +179,9 @@ struct flow {
 	uint32_t high;			/* highest received + 1 */
 	uint32_t window[8];		/* which of the last 256 were received */
 	uint64_t last_rx, gap;		/* longest silence while up */
-	uint64_t blast_tx, blast_rx;
-	uint32_t blast_seq, blast_high;
-	uint64_t blast_reorder;
+	uint64_t blast_tx;
+	uint32_t blast_seq;
+	struct blast_count in;
 	uint16_t ip_id;
 };
 
@@ -320,7 +331,7 @@ int inet_blast(const char *list, uint16_t port, uint32_t size, double pps,
 /* What a blast packet carries after its UDP header; then a pattern. */
 #define BLAST_MAGIC	0x4c414342u	/* "LACB" */
 #define PROBE_MAGIC	0x4c414350u	/* "LACP" */
-#define BLAST_HEADER	12		/* magic, flow, seq */
+#define BLAST_HEADER	16		/* magic, run, flow, seq */
 #define PROBE_HEADER	20		/* magic, session, seq, time */
 #define PROBE_SPORT	7001
 #define BLAST_SPORT	7002

@@ -180,14 +180,31 @@ inet_reflect(uint16_t port, const char *json, double seconds)
 
 /* ---- sink ---- */
 
-struct sink_flow {
-	uint64_t rx;
-	uint32_t high;
-	uint32_t late;
-};
+uint64_t
+blast_missing(const struct blast_count *c)
+{
+	return c->lost + (c->high > c->run_rx ? c->high - c->run_rx : 0);
+}
+
+void
+blast_seen(struct blast_count *c, uint32_t run, uint32_t seq)
+{
+	if (run != c->run) {
+		c->lost = blast_missing(c);
+		c->run = run;
+		c->high = 0;
+		c->run_rx = 0;
+	}
+	c->rx++;
+	c->run_rx++;
+	if (seq >= c->high)
+		c->high = seq + 1;
+	else
+		c->late++;
+}
 
 static struct {
-	struct sink_flow *flow;
+	struct blast_count *flow;
 	uint32_t flows;
 	uint64_t rx, bytes, foreign, first, last;
 	uint32_t overflow;
@@ -197,8 +214,8 @@ static void
 sink_packet(const uint8_t *p, size_t n, uint64_t now)
 {
 	struct in i = in_open(p, n);
-	uint32_t magic = in_u32(&i), flow = in_u32(&i), seq = in_u32(&i);
-	struct sink_flow *f;
+	uint32_t magic = in_u32(&i), run = in_u32(&i), flow = in_u32(&i);
+	uint32_t seq = in_u32(&i);
 
 	if (i.bad || magic != BLAST_MAGIC || flow > 10000000) {
 		sink.foreign++;
@@ -212,12 +229,7 @@ sink_packet(const uint8_t *p, size_t n, uint64_t now)
 		    (want - sink.flows) * sizeof(*sink.flow));
 		sink.flows = want;
 	}
-	f = &sink.flow[flow];
-	f->rx++;
-	if (seq >= f->high)
-		f->high = seq + 1;
-	else
-		f->late++;
+	blast_seen(&sink.flow[flow], run, seq);
 	sink.rx++;
 	sink.bytes += n + 28;
 	if (!sink.first)
@@ -251,7 +263,7 @@ sink_json(struct json *j)
 	double s = (double)(sink.last - sink.first) / 1e9;
 
 	for (uint32_t i = 0; i < sink.flows; i++) {
-		const struct sink_flow *f = &sink.flow[i];
+		const struct blast_count *f = &sink.flow[i];
 
 		if (!f->rx)
 			continue;
@@ -259,7 +271,7 @@ sink_json(struct json *j)
 			min = f->rx;
 		if (f->rx > max)
 			max = f->rx;
-		lost += f->high > f->rx ? f->high - f->rx : 0;
+		lost += blast_missing(f);
 		late += f->late;
 	}
 	json_str(j, "tool", "lacsim --sink");
@@ -315,7 +327,7 @@ static struct {
 	uint32_t n;
 	uint64_t tx, errors;
 	double seconds;
-	uint32_t size;
+	uint32_t size, run;
 } bl;
 
 static void
@@ -366,8 +378,9 @@ blast_fill(int i, struct target *t, uint16_t port, size_t len, uint32_t segs)
 		uint8_t *p = b.buf[i] + k * len;
 
 		put32(p, BLAST_MAGIC);
-		put32(p + 4, t->flow);
-		put32(p + 8, t->seq++);
+		put32(p + 4, bl.run);
+		put32(p + 8, t->flow);
+		put32(p + 12, t->seq++);
 	}
 	b.addr[i].sin_family = AF_INET;
 	b.addr[i].sin_addr.s_addr = htonl(t->ip);
@@ -422,6 +435,7 @@ inet_blast(const char *list, uint16_t port, uint32_t size, double pps,
 	if (gso * len > GSO_OCTETS)
 		gso = (uint32_t)(GSO_OCTETS / len);
 	bl.size = size;
+	bl.run = (uint32_t)rng_u64(&rng);
 	for (int i = 0; i < BATCH; i++)
 		memset(b.buf[i], 0x5a, BUF);
 	most = pps > 0 ? pps / 100 + gso : BATCH * gso;

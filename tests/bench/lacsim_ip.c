@@ -24,6 +24,7 @@ static struct {
 	uint64_t last;
 	uint8_t packet[1500];	/* all but what changes */
 	uint32_t ip_sum, udp_sum;
+	uint32_t run;
 } blast;
 
 static bool
@@ -184,9 +185,11 @@ blast_template(void)
 	ip_header(p, size, 0, L.o.blast_ip, 0);
 	blast.ip_sum = sum16(0, p, 20);
 	udp_header(p + 20, size - 20, BLAST_SPORT, L.o.blast_port);
+	blast.run = (uint32_t)rng_u64(&L.rng);
 	put32(p + HEADERS, BLAST_MAGIC);
-	put32(p + HEADERS + 4, 0);
+	put32(p + HEADERS + 4, blast.run);
 	put32(p + HEADERS + 8, 0);
+	put32(p + HEADERS + 12, 0);
 	blast.udp_sum = udp_sum(p, size - 20);
 }
 
@@ -208,8 +211,8 @@ blast_send(struct session *s)
 	put32(p + 12, s->ip);
 	put16(p + 4, id);
 	put16(p + 10, sum_done(blast.ip_sum + src + id));
-	put32(p + HEADERS + 4, s->idx);
-	put32(p + HEADERS + 8, seq);
+	put32(p + HEADERS + 8, s->idx);
+	put32(p + HEADERS + 12, seq);
 	put16(p + 26, udp_check(blast.udp_sum + src + sum32(s->idx) +
 	    sum32(seq)));
 	frame_end(L.o.size);
@@ -285,17 +288,14 @@ static void
 blast_input(struct session *s, struct in i, size_t size)
 {
 	struct flow *f = s->flow;
-	uint32_t magic = in_u32(&i), flow = in_u32(&i), seq = in_u32(&i);
+	uint32_t magic = in_u32(&i), run = in_u32(&i), flow = in_u32(&i);
+	uint32_t seq = in_u32(&i);
 
 	if (i.bad || magic != BLAST_MAGIC || flow != s->idx) {
 		L.c.blast_corrupt++;
 		return;
 	}
-	if (seq >= f->blast_high)
-		f->blast_high = seq + 1;
-	else
-		f->blast_reorder++;
-	f->blast_rx++;
+	blast_seen(&f->in, run, seq);
 	f->rx_bytes += size;
 	L.c.blast_rx++;
 	L.c.blast_bytes_rx += size;
@@ -423,12 +423,11 @@ blast_report_down(struct json *j)
 	for (uint32_t i = 0; i < L.o.sessions; i++) {
 		const struct flow *f = &L.flow[i];
 
-		if (!f->blast_high)
+		if (!f->in.rx)
 			continue;
-		span_add(&got, f->blast_rx);
-		span_add(&lost, f->blast_high > f->blast_rx ?
-		    f->blast_high - f->blast_rx : 0);
-		reorder += f->blast_reorder;
+		span_add(&got, f->in.rx);
+		span_add(&lost, blast_missing(&f->in));
+		reorder += f->in.late;
 	}
 	json_open(j, "blast_down");
 	json_u64(j, "received", L.c.blast_rx);
