@@ -129,10 +129,21 @@ request_auth(struct cp *cp, struct wr *w)
 }
 
 static void
+finish_looped(struct cp *cp)
+{
+	ppp_finish(lcp_session(cp), CAUSE_PORT_ERROR,
+	    "the line is looped back");
+}
+
+/* On a looped line it was us who refused to authenticate to ourselves. */
+static void
 rejected_auth(struct cp *cp)
 {
-	ppp_finish(lcp_session(cp), CAUSE_USER_ERROR,
-	    "the peer refuses to authenticate");
+	if (ppp_of_lcp(cp)->loops > 0)
+		finish_looped(cp);
+	else
+		ppp_finish(lcp_session(cp), CAUSE_USER_ERROR,
+		    "the peer refuses to authenticate");
 }
 
 /* Was the nth choice not refused yet, and is it this protocol (0: any)? */
@@ -189,12 +200,12 @@ review_magic(struct cp *cp, struct rd *r, struct wr *better)
 
 	if (!r->bad && magic != 0 && magic != p->magic) {
 		p->peer_magic = magic;
+		p->loops = 0;
 		return CP_ACK;
 	}
 	/* Our own number back: by chance once, looped if again and again. */
 	if (!r->bad && magic != 0 && ++p->loops >= lns.config.ppp_max_failure)
-		ppp_finish(lcp_session(cp), CAUSE_PORT_ERROR,
-		    "the line is looped back");
+		finish_looped(cp);
 	wr_u32(better, new_magic());
 	return CP_NAK;
 }
@@ -268,7 +279,6 @@ lcp_up(struct cp *cp)
 	struct session *s = lcp_session(cp);
 	struct ppp *p = ppp_of_lcp(cp);
 
-	p->loops = 0;
 	p->auth_protocol = auth_choice(p->auth_index);
 	s->flags = (uint16_t)(s->flags | p->peer_flags);
 	log_line(LOG_L_INFO, s->tid, s->sid, "LCP is up: MRU %u, ours %u, "
