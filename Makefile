@@ -56,6 +56,7 @@ BENCHES	= $(B)/bench/lacsim $(B)/bench/radresp
 .PHONY: all help install clean check check-unit check-replay check-fuzz \
 	check-system check-long fuzz bench bench-tools demo docs deps
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: $(B)/l2tpns
 

@@ -523,7 +523,8 @@ session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 		return;
 	}
 	log_session(LOG_L_INFO, s, "ICRQ: calling %s, called %s, serial %u, "
-	    "its id %u, ours %u", s->calling, s->called, s->call_serial,
+	    "its id %u, ours %u", s->calling[0] != '\0' ? s->calling : "-",
+	    s->called[0] != '\0' ? s->called : "-", s->call_serial,
 	    s->peer_id, s->local_id);
 	timer_arm(&session_local(s)->connect_timer, CONNECT_MS);
 	send_ICRP(t, s);

@@ -163,7 +163,7 @@ tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
 	    state_words[to], on);
 	if (t->state == T_WAIT_CTL_CONN)
 		half_open_del(t);
-	t->state = to;
+	t->state = (uint8_t)to;
 }
 
 const char *

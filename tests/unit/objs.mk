@@ -29,3 +29,5 @@ tun_test_OBJS = tun.o lpm.o timer.o log.o loop.o counters.o
 fuzz_forward_OBJS = forward.o icmp.o ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
 secrets_test_OBJS = secrets.o config.o digest.o log.o timer.o
 radius_attr_test_OBJS = radius_attr.o digest.o
+fuzz_seq_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
+fuzz_l2tp_avp_OBJS = l2tp_avp.o digest.o
