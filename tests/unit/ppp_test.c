@@ -6,6 +6,7 @@
  * are classes of known failures of PPP servers: what each is about is said
  * beside it.
  */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -345,6 +346,7 @@ test_refused(void **state)
 	f = expect(PPP_CHAP, CHAP_FAILURE);
 	assert_int_equal(f->data[1], id);
 	assert_int_equal(f->len, 4 + 253);	/* all that RADIUS said */
+	assert_int_equal(ppp_ending(s), CAUSE_USER_ERROR);
 	expect_end(CAUSE_USER_ERROR);
 	assert_int_equal(fake.ups, 0);
 	/* A second verdict finds nobody. */
@@ -1134,6 +1136,33 @@ test_loopback(void **state)
 	assert_int_equal(fake.cause, CAUSE_PORT_ERROR);
 }
 
+/* The same from a peer that is cleverer about it: only our magic comes back. */
+static void
+test_own_magic(void **state)
+{
+	uint8_t option[6] = { LCP_MAGIC, 6 };
+
+	(void)state;
+	ppp_start(s);
+	expect(PPP_LCP, CONFIGURE_REQUEST);
+	for (int i = 0; i < 3; i++) {
+		/* By chance: both choose anew, and all is well. */
+		memcpy(option + 2, &(uint32_t){ htonl(p->magic) }, 4);
+		give(PPP_LCP, CONFIGURE_REQUEST, 1, option, 6);
+		assert_memory_not_equal(expect(PPP_LCP, CONFIGURE_NAK)->data +
+		    6, option + 2, 4);
+	}
+	lcp_request(2, "", 0);
+	expect(PPP_LCP, CONFIGURE_ACK);
+	for (int i = 0; i < lns.config.ppp_max_failure; i++) {
+		assert_int_not_equal(p->phase, PPP_TERMINATE);
+		give(PPP_LCP, CONFIGURE_REQUEST, 1, option, 6);
+	}
+	while (fake.queued > 1)
+		expect(PPP_LCP, CONFIGURE_NAK);
+	expect_end(CAUSE_PORT_ERROR);
+}
+
 /* L-07: rejects are not rejected. */
 static void
 test_reject_loop(void **state)
@@ -1329,6 +1358,7 @@ test_peer_terminates(void **state)
 	assert_int_equal(f->len, 4);
 	assert_int_equal(fake.downs, 1);
 	assert_int_equal(p->phase, PPP_TERMINATE);
+	assert_int_equal(ppp_ending(s), CAUSE_USER_REQUEST);
 	/* The Ack was lost: again. */
 	GIVE(PPP_LCP, TERMINATE_REQUEST, 78, "User request");
 	expect(PPP_LCP, TERMINATE_ACK);
@@ -1395,6 +1425,11 @@ test_lcp_rejected(void **state)
 	online();
 	GIVE(PPP_LCP, CODE_REJECT, 1, "\1\1\1\1");
 	assert_int_equal(fake.downs, 1);
+	expect_end(CAUSE_USER_ERROR);
+	fake_reset();
+	online();
+	assert_int_equal(ppp_ending(s), 0);
+	GIVE(PPP_LCP, PROTOCOL_REJECT, 1, "\xc0\x21\1\1");
 	expect_end(CAUSE_USER_ERROR);
 }
 
@@ -1597,7 +1632,7 @@ main(void)
 		T(test_verdict_too_late), T(test_ipcp_renegotiation),
 		T(test_flapping), T(test_slow_flapping), T(test_mru),
 		T(test_our_mru), T(test_small_mru), T(test_huge),
-		T(test_loopback), T(test_reject_loop), T(test_endless_naks),
+		T(test_loopback), T(test_own_magic), T(test_reject_loop), T(test_endless_naks),
 		T(test_endless_requests), T(test_echo_request),
 		T(test_echo_timeout), T(test_echo_traffic),
 		T(test_echo_looped), T(test_echo_flood), T(test_quiet_codes),
