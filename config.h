@@ -103,6 +103,8 @@ struct config {
 	/* our own */
 	bool l2tp_require_secret;
 	int64_t l2tp_window;		/* receive window we advertise */
+	int64_t l2tp_hello_interval;	/* s */
+	int64_t l2tp_retries;
 	int64_t l2tp_sccrq_rate;	/* SCCRQs a second and source */
 	int64_t max_sessions, max_tunnels;
 	int64_t radius_require_message_authenticator;	/* config_tristate */

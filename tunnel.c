@@ -29,7 +29,6 @@
 #include "session.h"
 #include "table.h"
 
-#define HELLO_MS	60000	/* silence before we ask: RFC 2661 5.5 */
 #define LINGER_MS	31000	/* a full retransmission cycle: 5.7 */
 #define HALF_OPEN_MS	10000	/* for the peer to be heard again */
 #define HALF_OPEN_RETRIES 2	/* of the SCCRP */
@@ -341,6 +340,17 @@ tunnel_send(struct tunnel *t, const void *msg, size_t len)
 	return ctl_send(&tunnel_local(t)->ctl, msg, len);
 }
 
+/* RFC 2661 5.5: how long a tunnel may be silent; 0: for ever. */
+static void
+hello_arm(struct tunnel *t, uint64_t quiet)
+{
+	uint64_t interval = (uint64_t)lns.config.l2tp_hello_interval * 1000;
+
+	if (interval != 0)
+		timer_arm(&tunnel_local(t)->hello,
+		    interval > quiet ? interval - quiet : 1000);
+}
+
 static void
 hello_fire(struct timer *timer)
 {
@@ -353,13 +363,16 @@ hello_fire(struct timer *timer)
 	if ((uint64_t)t->last_data * 1000 > heard)
 		heard = (uint64_t)t->last_data * 1000;
 	quiet = timer_now() > heard ? timer_now() - heard : 0;
-	if (quiet < HELLO_MS) {
-		timer_arm(&l->hello, HELLO_MS - quiet);
+	if (quiet < (uint64_t)lns.config.l2tp_hello_interval * 1000) {
+		hello_arm(t, quiet);
 		return;
 	}
-	l2tp_msg_begin(&w, t->peer_id, 0, L2TP_HELLO);
-	ctl_send(&l->ctl, buf, l2tp_msg_end(&w));
-	timer_arm(&l->hello, HELLO_MS);
+	/* One at a time: while it waits for its answer, ctl repeats it. */
+	if (ctl_idle(&l->ctl)) {
+		l2tp_msg_begin(&w, t->peer_id, 0, L2TP_HELLO);
+		ctl_send(&l->ctl, buf, l2tp_msg_end(&w));
+	}
+	hello_arm(t, 0);
 }
 
 /* --- SCCRQ -------------------------------------------------------------- */
@@ -613,7 +626,7 @@ accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
 		tunnel_lost(old, "its peer opened a new one");
 	COUNT(tunnel_created);
 	timer_disarm(&l->life);
-	timer_arm(&l->hello, HELLO_MS);
+	hello_arm(t, 0);
 	tunnel_set_state(t, T_ESTABLISHED, "SCCCN");
 }
 
@@ -821,7 +834,7 @@ peer_answered(struct tunnel *t)
 	if (l->answered)
 		return;
 	l->answered = true;
-	l->ctl.max_retries = CTL_RETRIES;
+	l->ctl.max_retries = (uint8_t)lns.config.l2tp_retries;
 	if (t->state == T_WAIT_CTL_CONN)
 		timer_arm(&l->life, LINGER_MS);
 }
