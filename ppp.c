@@ -65,7 +65,7 @@ ppp_mtu(const struct session *s)
 	return p->peer_mru < path ? p->peer_mru : path;
 }
 
-/* --- keepalive ------------------------------------------------------------- */
+/* --- keepalive ------------------------------------------------------- */
 
 /* Up to an eighth later, so that thousands of sessions do not beat as one. */
 static uint64_t
@@ -124,7 +124,7 @@ echo_begin(struct session *s)
 	timer_arm(&p->echo_timer, interval + digest_random_u32() % interval);
 }
 
-/* --- LCP moves -------------------------------------------------------------- */
+/* --- LCP moves ------------------------------------------------------- */
 
 void
 ppp_lcp_up(struct session *s)
@@ -236,7 +236,7 @@ ppp_protocol_rejected(struct session *s, uint16_t protocol)
 		cp_event(&p->lcp, CP_RXJ_PLUS);
 }
 
-/* --- input ------------------------------------------------------------------- */
+/* --- input ----------------------------------------------------------- */
 
 static bool
 input_allowed(struct ppp *p)
@@ -296,7 +296,7 @@ ppp_input(struct session *s, uint16_t protocol, const uint8_t *info,
 		COUNT(ppp_rx_unexpected);	/* RFC 1661 3.4: discard */
 }
 
-/* --- begin and end ------------------------------------------------------------- */
+/* --- begin and end --------------------------------------------------- */
 
 void
 ppp_start(struct session *s)

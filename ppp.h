@@ -62,7 +62,7 @@ struct ppp {
 	uint8_t reply_id;		/* id of the request being answered */
 	uint8_t reply_len;		/* of reply[], 0: none yet */
 	uint16_t auth_protocol;		/* agreed: 0xc023, 0xc223 or 0 */
-	uint16_t our_mru, peer_mru;	/* octets; peer_mru bounds what we send */
+	uint16_t our_mru, peer_mru;	/* octets; the 2nd bounds our sending */
 	uint16_t peer_flags;		/* SF_ACFC, SF_PFC: asked for by it */
 	uint16_t input_count;		/* packets in this second */
 	uint32_t input_second;

@@ -31,7 +31,7 @@
 
 enum auth_state { AUTH_IDLE, AUTH_ASKED, AUTH_WAITING, AUTH_DONE };
 
-/* --- which protocol ---------------------------------------------------------- */
+/* --- which protocol -------------------------------------------------- */
 
 uint16_t
 auth_choice(unsigned int n)
@@ -55,7 +55,7 @@ auth_choice(unsigned int n)
 	}
 }
 
-/* --- asking ------------------------------------------------------------------- */
+/* --- asking ---------------------------------------------------------- */
 
 /* A new value and id each time (RFC 1994 4.1): an old Response fits nothing. */
 static void
@@ -118,7 +118,7 @@ auth_end(struct session *s)
 	explicit_bzero(p->challenge, sizeof(p->challenge));
 }
 
-/* --- credentials in ------------------------------------------------------------ */
+/* --- credentials in -------------------------------------------------- */
 
 /* Tells users apart without keeping their name; never 0. */
 static uint32_t
@@ -171,7 +171,7 @@ auth_ask(struct session *s, struct auth_request *req)
 	auth_start(s, req);
 }
 
-/* --- PAP ------------------------------------------------------------------------ */
+/* --- PAP ------------------------------------------------------------- */
 
 /* Each repeat has an id of its own (RFC 1334 2.2.1), the answer the same. */
 static void
@@ -211,7 +211,7 @@ recv_Authenticate_Request(struct session *s, const struct ppp_packet *pkt)
 	explicit_bzero(&req, sizeof(req));
 }
 
-/* --- CHAP ------------------------------------------------------------------------ */
+/* --- CHAP ------------------------------------------------------------ */
 
 static void
 recv_Response(struct session *s, const struct ppp_packet *pkt)
@@ -262,7 +262,7 @@ auth_input(struct session *s, const void *info, size_t len)
 		COUNT(ppp_rx_unexpected);
 }
 
-/* --- the verdict out --------------------------------------------------------------- */
+/* --- the verdict out ------------------------------------------------- */
 
 static size_t
 encode_reply(const struct ppp *p, uint8_t *buf, size_t size, bool ok,

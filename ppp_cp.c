@@ -82,7 +82,8 @@ static const struct cp_cell cp_table[CP_EVENTS][CP_STATES] = {
 	{ scn, 6 }, { scn, 7 }, { scn, 6 }, { tld|scr|scn, 6 } },
 [CP_RCA] = {
 	NONE, NONE, { sta, 2 }, { sta, 3 }, { 0, 4 }, { 0, 5 },
-	{ irc, 7 }, { scr, 6 } /* x */, { irc|tlu, 9 }, { tld|scr, 6 } /* x */ },
+	{ irc, 7 }, { scr, 6 } /* x */, { irc|tlu, 9 },
+	{ tld|scr, 6 } /* x */ },
 [CP_RCN] = {
 	NONE, NONE, { sta, 2 }, { sta, 3 }, { 0, 4 }, { 0, 5 },
 	{ irc|scr, 6 }, { scr, 6 } /* x */, { irc|scr, 8 }, { tld|scr, 6 } },
@@ -141,7 +142,7 @@ cp_event_name(enum cp_event event)
 	return event < CP_EVENTS ? event_names[event] : "?";
 }
 
-/* --- sending ------------------------------------------------------------- */
+/* --- sending --------------------------------------------------------- */
 
 static void
 cp_send(struct cp *cp, const void *buf, size_t len)
@@ -210,7 +211,7 @@ cp_fresh(struct cp *cp)
 	cp->options_off = 0;
 }
 
-/* --- actions, RFC 1661 4.4 ------------------------------------------------ */
+/* --- actions, RFC 1661 4.4 ------------------------------------------- */
 
 static void
 do_tld(struct cp *cp, const struct cp_input *in)
@@ -355,7 +356,7 @@ cp_cell_text(enum cp_event event, enum cp_state state, char dst[CP_CELL])
 	return dst;
 }
 
-/* --- the machine ---------------------------------------------------------- */
+/* --- the machine ----------------------------------------------------- */
 
 /* RFC 1661 4.6: the timer runs while an answer is awaited. */
 static bool
@@ -457,7 +458,7 @@ cp_echo(struct cp *cp, const struct ppp_packet *pkt)
 	cp_packet_event(cp, CP_RXR, pkt);
 }
 
-/* --- the peer's Configure-Request ----------------------------------------- */
+/* --- the peer's Configure-Request ------------------------------------ */
 
 /* What a review gathers: a Nak and a Reject, both within the peer's MRU. */
 struct review {
@@ -603,7 +604,7 @@ recv_Configure_Request(struct cp *cp, const struct ppp_packet *pkt)
 	cp_run(cp, &in);
 }
 
-/* --- the peer's answers to ours -------------------------------------------- */
+/* --- the peer's answers to ours -------------------------------------- */
 
 /*
  * RFC 1661 5.2 to 5.4: the id must be that of our last request.  In the
@@ -681,7 +682,7 @@ recv_Configure_Nak(struct cp *cp, const struct ppp_packet *pkt)
 	cp_packet_event(cp, CP_RCN, pkt);
 }
 
-/* --- the rest --------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------- */
 
 static void
 recv_Terminate_Request(struct cp *cp, const struct ppp_packet *pkt)

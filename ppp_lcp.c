@@ -57,7 +57,7 @@ lcp_begin(struct ppp *p)
 		p->auth_index = 0;
 }
 
-/* --- Maximum-Receive-Unit, RFC 1661 6.1 ----------------------------------- */
+/* --- Maximum-Receive-Unit, RFC 1661 6.1 ------------------------------ */
 
 static bool
 request_mru(struct cp *cp, struct wr *w)
@@ -100,7 +100,7 @@ nakked_mru(struct cp *cp, struct rd *r)
 	rejected_mru(cp);
 }
 
-/* --- Async-Control-Character-Map, RFC 1662 7.1 ----------------------------- */
+/* --- Async-Control-Character-Map, RFC 1662 7.1 ----------------------- */
 
 static enum cp_verdict
 review_accm(struct cp *cp, struct rd *r, struct wr *better)
@@ -113,7 +113,7 @@ review_accm(struct cp *cp, struct rd *r, struct wr *better)
 	return CP_NAK;
 }
 
-/* --- Authentication-Protocol, RFC 1661 6.2 --------------------------------- */
+/* --- Authentication-Protocol, RFC 1661 6.2 --------------------------- */
 
 static bool
 request_auth(struct cp *cp, struct wr *w)
@@ -183,7 +183,7 @@ nakked_auth(struct cp *cp, struct rd *r)
 		rejected_auth(cp);
 }
 
-/* --- Magic-Number, RFC 1661 6.4 -------------------------------------------- */
+/* --- Magic-Number, RFC 1661 6.4 -------------------------------------- */
 
 static bool
 request_magic(struct cp *cp, struct wr *w)
@@ -223,7 +223,7 @@ rejected_magic(struct cp *cp)
 	ppp_of_lcp(cp)->magic = 0;
 }
 
-/* --- Protocol- and Address-and-Control-Field-Compression, RFC 1661 6.5, 6.6 -- */
+/* --- PFC and ACFC, RFC 1661 6.5 and 6.6 --------------------------------- */
 
 static enum cp_verdict
 review_flag(struct cp *cp, const struct rd *r, uint16_t flag)
@@ -271,7 +271,7 @@ lcp_review(struct cp *cp)
 	p->peer_flags = 0;
 }
 
-/* --- the layer moves -------------------------------------------------------- */
+/* --- the layer moves ------------------------------------------------- */
 
 static void
 lcp_up(struct cp *cp)
@@ -320,7 +320,7 @@ lcp_finished(struct cp *cp)
 	    why[cp->why].reason);
 }
 
-/* --- codes past Code-Reject -------------------------------------------------- */
+/* --- codes past Code-Reject ------------------------------------------ */
 
 static void
 recv_Protocol_Reject(struct cp *cp, const struct ppp_packet *pkt)

@@ -53,7 +53,9 @@ enum ipcp_option {
 enum pap_code { PAP_REQUEST = 1, PAP_ACK, PAP_NAK };
 
 /* CHAP: RFC 1994 4. */
-enum chap_code { CHAP_CHALLENGE = 1, CHAP_RESPONSE, CHAP_SUCCESS, CHAP_FAILURE };
+enum chap_code {
+	CHAP_CHALLENGE = 1, CHAP_RESPONSE, CHAP_SUCCESS, CHAP_FAILURE
+};
 
 #define CHAP_MD5	5	/* RFC 1994 3: algorithm in the LCP option */
 #define CHAP_MD5_LEN	16

@@ -82,7 +82,7 @@ test_text(void **state)
 	}
 }
 
-/* --- a protocol with one option, and a trace of what it does --------------- */
+/* --- a protocol with one option, and a trace of what it does --------- */
 
 static char trace[256];
 static struct cp *const cp = &fake.local.ppp.lcp;
@@ -227,8 +227,8 @@ cause(enum cp_event event)
 		break;
 	case CP_TO_PLUS:	expire(1); break;
 	case CP_TO_MINUS:	expire(0); break;
-	case CP_RCR_PLUS:	give(CONFIGURE_REQUEST, 9, "\x0a\3\1", 3); break;
-	case CP_RCR_MINUS:	give(CONFIGURE_REQUEST, 9, "\x0a\3\2", 3); break;
+	case CP_RCR_PLUS: give(CONFIGURE_REQUEST, 9, "\x0a\3\1", 3); break;
+	case CP_RCR_MINUS: give(CONFIGURE_REQUEST, 9, "\x0a\3\2", 3); break;
 	case CP_RCA:	give(CONFIGURE_ACK, cp->id, "\x0a\3\x2a", 3); break;
 	case CP_RCN:	give(CONFIGURE_NAK, cp->id, "\x0a\3\3", 3); break;
 	case CP_RTR:	give(TERMINATE_REQUEST, 9, "bye", 3); break;
@@ -314,7 +314,7 @@ test_walk(void **state)
 	setup(NULL);
 }
 
-/* --- beside the table -------------------------------------------------------- */
+/* --- beside the table ------------------------------------------------ */
 
 static void
 start(void)

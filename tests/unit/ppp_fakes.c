@@ -51,7 +51,7 @@ fake_take(void)
 	return &taken;
 }
 
-/* --- session.c, table.c -------------------------------------------------- */
+/* --- session.c, table.c ---------------------------------------------- */
 
 struct session *
 session_by_sid(uint32_t sid)
@@ -117,7 +117,7 @@ session_ppp_finished(struct session *s, enum terminate_cause cause,
 	ppp_stop(s);
 }
 
-/* --- auth.c, tun.c --------------------------------------------------------- */
+/* --- auth.c, tun.c --------------------------------------------------- */
 
 void
 auth_start(struct session *s, const struct auth_request *req)
@@ -141,7 +141,7 @@ tun_peer_address(void)
 	return 0x01010101;
 }
 
-/* --- log.c, digest.c --------------------------------------------------------- */
+/* --- log.c, digest.c ------------------------------------------------- */
 
 void
 log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt, ...)

@@ -33,7 +33,7 @@ setup(void **state)
 	return 0;
 }
 
-/* --- the peer ----------------------------------------------------------------- */
+/* --- the peer -------------------------------------------------------- */
 
 static void
 give_raw(uint16_t protocol, const void *info, size_t len)
@@ -206,7 +206,7 @@ expect_end(enum terminate_cause cause)
 	assert_int_equal(fake.finishes, 1);
 }
 
-/* --- bring-up ------------------------------------------------------------------ */
+/* --- bring-up -------------------------------------------------------- */
 
 static void
 test_chap_bring_up(void **state)
@@ -369,7 +369,7 @@ test_pap_refused(void **state)
 	expect_end(CAUSE_USER_ERROR);
 }
 
-/* --- loss and silence ------------------------------------------------------------ */
+/* --- loss and silence ------------------------------------------------ */
 
 static void
 test_nobody_there(void **state)
@@ -521,7 +521,7 @@ test_duplicates(void **state)
 	expect_none();
 }
 
-/* --- which authentication ----------------------------------------------------------- */
+/* --- which authentication -------------------------------------------- */
 
 static void
 give_auth_nak(const char *option, size_t len)
@@ -654,7 +654,7 @@ test_chap_on_pap(void **state)
 	assert_int_equal(fake.asked, 0);
 }
 
-/* --- bad credentials ------------------------------------------------------------------ */
+/* --- bad credentials ------------------------------------------------- */
 
 /* P-10: an empty name, whatever the password, asks nobody. */
 static void
@@ -766,7 +766,7 @@ test_auth_codes(void **state)
 	assert_int_equal(fake.asked, 0);
 }
 
-/* --- phases ------------------------------------------------------------------------------- */
+/* --- phases ---------------------------------------------------------- */
 
 /* RFC 1661 3.4: until LCP is Opened nothing else counts. */
 static void
@@ -856,7 +856,7 @@ test_short_frames(void **state)
 	expect_none();
 }
 
-/* --- renegotiation ---------------------------------------------------------------------- */
+/* --- renegotiation --------------------------------------------------- */
 
 static void
 test_renegotiation(void **state)
@@ -977,7 +977,7 @@ test_slow_flapping(void **state)
 	assert_int_equal(fake.finishes, 0);
 }
 
-/* --- MRU -------------------------------------------------------------------------------------- */
+/* --- MRU ------------------------------------------------------------- */
 
 static void
 test_mru(void **state)
@@ -1105,7 +1105,7 @@ test_huge(void **state)
 	assert_int_equal(expect(PPP_LCP, PROTOCOL_REJECT)->len, 1462);
 }
 
-/* --- endless peers ------------------------------------------------------------------------------ */
+/* --- endless peers --------------------------------------------------- */
 
 static unsigned int
 drain(void)
@@ -1212,7 +1212,7 @@ test_endless_requests(void **state)
 	assert_int_equal(fake.finishes, 1);
 }
 
-/* --- keepalive -------------------------------------------------------------------------------------- */
+/* --- keepalive ------------------------------------------------------- */
 
 static void
 test_echo_request(void **state)
@@ -1343,7 +1343,7 @@ test_quiet_codes(void **state)
 	assert_int_equal(fake.downs, 0);
 }
 
-/* --- the end ------------------------------------------------------------------------------------------ */
+/* --- the end --------------------------------------------------------- */
 
 static void
 test_peer_terminates(void **state)
@@ -1489,7 +1489,7 @@ test_no_address(void **state)
 	expect_end(CAUSE_NAS_ERROR);
 }
 
-/* --- IPCP ------------------------------------------------------------------------------------------------- */
+/* --- IPCP ------------------------------------------------------------ */
 
 static void
 test_ipcp_options(void **state)
@@ -1632,7 +1632,8 @@ main(void)
 		T(test_verdict_too_late), T(test_ipcp_renegotiation),
 		T(test_flapping), T(test_slow_flapping), T(test_mru),
 		T(test_our_mru), T(test_small_mru), T(test_huge),
-		T(test_loopback), T(test_own_magic), T(test_reject_loop), T(test_endless_naks),
+		T(test_loopback), T(test_own_magic), T(test_reject_loop),
+		T(test_endless_naks),
 		T(test_endless_requests), T(test_echo_request),
 		T(test_echo_timeout), T(test_echo_traffic),
 		T(test_echo_looped), T(test_echo_flood), T(test_quiet_codes),
