@@ -495,6 +495,7 @@ data_from_lac(const struct peer *peer, const struct data *d)
 		drop_wrong_peer(t, peer);
 		return;
 	}
+	t->last_data = (uint32_t)(timer_now() / 1000);
 	s = tunnel_session(t, d->session_id);
 	if (s == NULL || s->state != S_ESTABLISHED) {
 		COUNT(unknown_session);

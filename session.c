@@ -294,6 +294,7 @@ apply_reply(struct session *s, const struct auth_result *r)
 static void
 refuse_login(struct session *s, const char *why)
 {
+	COUNT(ppp_auth_failed);
 	log_session(LOG_L_WARN, s, "login of %s refused: %s", s->user, why);
 	ppp_auth_result(s, false, NULL);
 }
