@@ -11,12 +11,11 @@
 
 set -eu
 
-build='gcc make pkg-config libc6-dev libcli-dev libmnl-dev nettle-dev
-	libcrypt-dev'
-demo='iproute2 iputils-ping procps python3'
-check='clang libclang-rt-14-dev libcmocka-dev python3-pytest
+build='gcc make pkg-config libc6-dev libmnl-dev nettle-dev'
+demo='iproute2 iputils-ping netcat-openbsd'
+check='clang libclang-rt-14-dev libcmocka-dev procps python3 python3-pytest
 	python3-scapy freeradius freeradius-utils iptables nftables tcpdump
-	tshark iperf3 qemu-system-x86 ethtool netcat-openbsd
+	tshark iperf3 qemu-system-x86 ethtool
 	libpam0g libpcap0.8 libssl3 libsystemd0'
 
 usage() {
