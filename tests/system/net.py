@@ -267,7 +267,8 @@ class Capture:
     def __init__(self, space, interface, path, what="udp"):
         self.path = path
         self.process = space.start(
-            ["tcpdump", "-i", interface, "-U", "-s", "0", "-B", "16384",
+            ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0",
+             "-B", "16384",
              "-Z", "root", "-w", path, what], path + ".log")
         self.process.wait_log("listening on", 10)
 

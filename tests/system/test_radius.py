@@ -132,11 +132,12 @@ def test_a_server_with_another_secret_is_not_believed(
                     require_authenticator=False)
     lns = daemon(config=config(server, radius_secret="the daemon's"))
     call = lac().call()
-    with pytest.raises((Refused, TimeoutError)):
-        call.login(NAME, "wrong", "chap", seconds=40)
-    assert call.authenticated is not True
+    with pytest.raises(TimeoutError):
+        call.login(NAME, WORD, "chap", seconds=6)
     # FreeRADIUS did not believe the daemon either, and said nothing.
-    assert re.search(r"invalid Message-Authenticator", server.log())
+    assert len(re.findall(r"invalid Message-Authenticator",
+                          server.log())) >= 2
+    assert server.requests() == []
     assert lns.process.alive()
 
 
@@ -146,10 +147,10 @@ def test_an_answer_without_message_authenticator_is_refused_if_asked_so(
     """FreeRADIUS 3.2.1 puts none into an Access-Accept."""
     server, lns, lac = world(radius_require_message_authenticator="yes")
     call = lac.call()
-    with pytest.raises((Refused, TimeoutError)):
-        call.login(NAME, WORD, "pap", seconds=40)
-    assert call.authenticated is not True
-    assert len(server.requests(NAME)) >= 2
+    with pytest.raises(TimeoutError):
+        call.login(NAME, WORD, "pap", seconds=6)
+    # It said yes more than once, in vain.
+    assert server.log().count("Sent Access-Accept") >= 2
     assert re.search(r"Message-Authenticator", lns.log())
 
 
@@ -480,6 +481,7 @@ def test_the_secondary_stands_in_for_a_dead_primary(
 
 
 @ours_only
+@pytest.mark.long
 def test_the_primary_is_asked_again_when_it_is_back(net, daemon, radius, lac):
     """Dead it stays known for half a minute."""
     second = radius({NAME: (WORD, {})}, address=INET_ADDR2)
