@@ -3,7 +3,8 @@
  *
  * Between the socket and the tunnel's state machine: numbers, acknowledges,
  * holds what came early, drops duplicates (but acknowledges them again),
- * sends again with back-off, and keeps to the peer's window with slow start.
+ * sends again with back-off or as soon as the peer shows a gap, and keeps to
+ * its window with slow start.
  * Knows nothing of AVPs beyond the header, and neither tables nor sockets:
  * the owner gives it two functions, so the whole machine runs in tests.
  */
@@ -44,6 +45,12 @@ struct ctl {
 	uint16_t peer_window;		/* its Receive Window Size, >= 1 */
 	uint16_t cwnd, ssthresh, cwnd_part;	/* appendix A; ssthresh 0:
 					 * nothing lost yet, peer_window */
+	bool recovering;		/* something below `recover` is lost */
+	uint16_t recover;
+	uint16_t again;			/* those below it went again since */
+	uint16_t repeats;		/* ZLBs that told us `una` again */
+	uint16_t resend_at;		/* at so many the oldest goes again */
+	uint8_t resent;			/* so often because of them */
 	uint8_t tries;			/* of the oldest message */
 	uint8_t max_retries;		/* CTL_RETRIES as a rule */
 	bool ack_owed, dead;

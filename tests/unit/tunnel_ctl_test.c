@@ -498,10 +498,12 @@ test_held_bound(void **state)
 		assert_int_equal(counters.tunnel_out_of_window,
 		    499 - held + 1 + (held == 0));
 		assert_int_equal(got_n, 0);
+		/* One ZLB for each early one, at once; none beyond. */
+		assert_int_equal(sent_n, held + (held > 0));
+		for (i = 0; i < sent_n; i++)
+			assert_sent(i, elapsed(), 0, 0, true);
 		timer_fake(1000);
-		assert_int_equal(sent_n, held > 0);
-		if (held > 0)
-			assert_sent(0, elapsed() - 950, 0, 0, true);
+		assert_int_equal(sent_n, held + (held > 0));
 		receive(0, 0);
 		assert_int_equal(got_n, window);
 		assert_int_equal(ctl.Nr, window);
@@ -561,7 +563,7 @@ test_slow_start(void **state)
 	assert_int_equal(ctl.cwnd, 40);
 }
 
-/* After a loss: half, from one; then linear. */
+/* After a loss: from four to half; then linear. */
 static void
 test_congestion_avoidance(void **state)
 {
@@ -576,17 +578,18 @@ test_congestion_avoidance(void **state)
 	assert_int_equal(ctl.cwnd, 16);
 	assert_int_equal(sent_n, 31);
 	timer_fake(1000);
-	assert_int_equal(ctl.cwnd, 1);
+	assert_int_equal(ctl.cwnd, 4);
 	assert_int_equal(ctl.ssthresh, 8);
-	assert_int_equal(sent_n, 32);
-	assert_sent(31, 1000, 15, 0, false);
+	assert_int_equal(sent_n, 35);
+	for (i = 0; i < 4; i++)
+		assert_sent(31u + i, 1000, (uint16_t)(15 + i), 0, false);
 
 	/* All of it had been held: nothing else is sent again. */
 	receive_zlb(0, 31);
-	assert_int_equal(counters.tunnel_retries, 1);
-	assert_int_equal(sent[32].Ns, 31);
-	assert_int_equal(ctl.cwnd, 8 + 1);	/* 7 to ssthresh, 9 more acks */
-	assert_int_equal(sent_n, 32 + 9);
+	assert_int_equal(counters.tunnel_retries, 4);
+	assert_int_equal(sent[35].Ns, 31);
+	assert_int_equal(ctl.cwnd, 8 + 1);	/* 4 to ssthresh, 12 more */
+	assert_int_equal(sent_n, 35 + 9);
 	for (i = 32; i <= 31 + 9; i++)
 		receive_zlb(0, i);
 	assert_int_equal(ctl.cwnd, 10);		/* one more for nine acks */
@@ -599,28 +602,301 @@ test_go_back(void **state)
 	uint16_t i;
 
 	(void)state;
-	for (i = 0; i < 7; i++)
+	ctl.peer_window = 12;
+	for (i = 0; i < 18; i++)
 		send_msg(100u + i);
-	receive_zlb(0, 1);
-	receive_zlb(0, 2);
-	receive_zlb(0, 3);
-	assert_int_equal(sent_n, 7);		/* 3..6 are on the wire */
+	for (i = 1; i <= 6; i++)
+		receive_zlb(0, i);
+	assert_int_equal(sent_n, 13);		/* 6..12 are on the wire */
 	timer_fake(1000);
-	assert_int_equal(sent_n, 8);
-	assert_sent(7, 1000, 3, 0, false);
-	receive_zlb(0, 4);
-	assert_int_equal(sent_n, 10);
-	assert_sent(8, 1000, 4, 0, false);
-	assert_sent(9, 1000, 5, 0, false);
-	assert_int_equal(sent[8].number, 104);
-	receive_zlb(0, 6);
-	assert_int_equal(sent_n, 11);
-	assert_sent(10, 1000, 6, 0, false);
+	assert_int_equal(sent_n, 17);
+	for (i = 0; i < 4; i++)
+		assert_sent(13u + i, 1000, (uint16_t)(6 + i), 0, false);
 	receive_zlb(0, 7);
+	assert_int_equal(sent_n, 18);
+	assert_sent(17, 1000, 10, 0, false);
+	assert_int_equal(sent[17].number, 110);
+	receive_zlb(0, 10);			/* four: one more may be out */
+	assert_int_equal(sent_n, 22);
+	assert_sent(18, 1000, 11, 0, false);
+	assert_sent(19, 1000, 12, 0, false);
+	assert_sent(20, 1000, 13, 0, false);	/* the first new one */
+	assert_int_equal(counters.tunnel_retries, 7);
+	for (i = 11; i <= 18; i++)
+		receive_zlb(0, i);
 	assert_true(ctl_idle(&ctl));
-	assert_int_equal(counters.tunnel_retries, 4);
+	assert_int_equal(counters.tunnel_retries, 7);
 	timer_fake(60000);
+	assert_int_equal(sent_n, 25);
+}
+
+/* One that holds: after the first jump of Nr only what is missing. */
+static void
+test_go_back_ends(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	ctl.peer_window = 32;
+	for (i = 0; i < 100; i++)
+		send_msg(i);
+	for (i = 1; i <= 15; i++)
+		receive_zlb(0, i);
+	assert_int_equal(sent_n, 31);		/* 15..30, of which */
+	timer_fake(1000);			/* 15, 21 and 26 are lost */
+	assert_int_equal(sent_n, 35);
+	receive_zlb(0, 21);
+	assert_sent(35, 1000, 21, 0, false);
+	for (i = 36; i < sent_n; i++)
+		assert_true(sent[i].Ns >= 31);
+	i = (uint16_t)sent_n;
+	receive_zlb(0, 26);
+	assert_sent(i, 1000, 26, 0, false);
+	for (i++; i < sent_n; i++)
+		assert_true(sent[i].Ns >= 31);
+	receive_zlb(0, 31);
+	assert_int_equal(counters.tunnel_retries, 6);
+	assert_false(ctl.recovering);
+}
+
+/* `n` messages on the wire from 0 on, and more of them waiting. */
+static void
+fill_pipe(uint16_t n, uint16_t window, unsigned int messages)
+{
+	unsigned int i;
+
+	ctl.peer_window = window;
+	ctl.cwnd = n;
+	for (i = 0; i < messages; i++)
+		send_msg(i);
+	assert_int_equal(sent_n, n);
+}
+
+/* Three ZLBs with the same Nr: the oldest goes at once, and once. */
+static void
+test_resend_on_repeats(void **state)
+{
+	(void)state;
+	fill_pipe(16, 64, 16);
+	timer_fake(100);
+	receive_zlb(0, 0);
+	receive_zlb(0, 0);
+	assert_int_equal(sent_n, 16);
+	receive_zlb(0, 0);
+	assert_int_equal(sent_n, 17);
+	assert_sent(16, 100, 0, 0, false);
+	assert_int_equal(ctl.cwnd, 8);
+	receive_zlb(0, 0);
+	receive_zlb(0, 0);
+	assert_int_equal(sent_n, 17);
+	receive_zlb(0, 16);
+	assert_true(ctl_idle(&ctl));
+	assert_int_equal(counters.tunnel_retries, 1);
+	timer_fake(60000);
+	assert_int_equal(sent_n, 17);
+}
+
+/* The window does not fall below four, or below the peer's. */
+static void
+test_loss_window(void **state)
+{
+	static const uint16_t windows[] = { 1, 2, 3, 4, 5, 64 };
+	uint16_t want;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		want = windows[i] < 4 ? windows[i] : 4;
+		ctl_free(&ctl);
+		begin(WINDOW);
+		fill_pipe(want, windows[i], 40);
+		timer_fake(1000);
+		assert_int_equal(ctl.cwnd, want);
+		assert_int_equal(sent_n, 2 * want);
+		timer_fake(2000);
+		assert_int_equal(ctl.cwnd, want);
+		assert_int_equal(sent_n, 3 * want);
+	}
+}
+
+/* With few out two ZLBs are enough; with one out, or one ZLB, none is. */
+static void
+test_repeats_of_few(void **state)
+{
+	uint16_t n;
+	unsigned int i;
+
+	(void)state;
+	for (n = 1; n <= 6; n++) {
+		ctl_free(&ctl);
+		begin(WINDOW);
+		fill_pipe(n, n, n);
+		receive_zlb(0, 0);
+		assert_int_equal(sent_n, n);
+		receive_zlb(0, 0);
+		assert_int_equal(sent_n, n + (n >= 2 && n <= 4));
+		receive_zlb(0, 0);
+		assert_int_equal(sent_n, n + (n >= 2));
+		assert_int_equal(counters.tunnel_retries, n >= 2);
+	}
+
+	/* Nothing out at all, and nothing sent because of it. */
+	ctl_free(&ctl);
+	begin(WINDOW);
+	for (i = 0; i < 10; i++)
+		receive_zlb(0, 0);
+	send_msg(1);
+	assert_int_equal(sent_n, 1);
+	assert_int_equal(ctl.repeats, 0);
+}
+
+/* What is no ZLB, or has another Nr, repeats nothing. */
+static void
+test_no_repeats(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	fill_pipe(8, 8, 100);
+	for (i = 0; i < 40; i++)
+		receive(i, 0);
+	for (i = 0; i < 40; i++) {
+		receive_zlb(0, 60000);
+		receive_zlb(0, 9);
+	}
+	assert_int_equal(ctl.repeats, 0);
+	assert_int_equal(counters.tunnel_retries, 0);
+}
+
+/* Each repeat makes room for one new message: it tells of one that left. */
+static void
+test_repeats_let_new_ones_out(void **state)
+{
+	uint16_t i;
+
+	(void)state;
+	fill_pipe(4, 64, 100);
+	for (i = 1; i <= 2; i++) {
+		receive_zlb(0, 0);
+		assert_sent(3u + i, 0, (uint16_t)(3 + i), 0, false);
+	}
+	receive_zlb(0, 0);		/* 3, and the oldest again */
+	assert_int_equal(sent_n, 8);
+	assert_sent(6, 0, 6, 0, false);
+	assert_sent(7, 0, 0, 0, false);
+	receive_zlb(0, 7);
+	assert_int_equal(ctl.repeats, 0);
+	assert_false(ctl.recovering);
+	assert_int_equal(ctl.cwnd, 5);
+	assert_int_equal(sent_n, 8 + 5);
+}
+
+/* Five of sixteen lost: five round trips, no timer, nothing else again. */
+static void
+test_recovery_of_many(void **state)
+{
+	static const uint16_t lost[] = { 0, 3, 4, 9, 15 };
+	unsigned int i, retries = 0;
+	size_t k, seen;
+
+	(void)state;
+	fill_pipe(16, 32, 200);
+	for (i = 0; i < 11; i++)
+		receive_zlb(0, 0);
+	for (k = 0; k < 5; k++) {
+		seen = sent_n;
+		timer_fake(20);
+		receive_zlb(0, k < 4 ? lost[k + 1] : ctl.high);
+		for (; seen < sent_n; seen++) {
+			if (sent[seen].Ns >= 16)
+				continue;
+			assert_true(k < 4);
+			assert_int_equal(sent[seen].Ns, lost[k + 1]);
+			retries++;
+		}
+	}
+	assert_int_equal(retries, 4);
+	assert_int_equal(counters.tunnel_retries, 5);
+	assert_false(ctl.recovering);
+	assert_true(ctl.cwnd >= 8);
+}
+
+/*
+ * What was sent again is lost again: as many ZLBs as there are others out may
+ * still come, more than that show it.  A few times; then it is the timer's,
+ * which has not been put off.
+ */
+static void
+test_resend_is_lost(void **state)
+{
+	unsigned int i, n;
+
+	(void)state;
+	fill_pipe(8, 8, 8);
+	timer_fake(500);
+	for (i = 0; i < 3; i++)
+		receive_zlb(0, 0);
+	assert_int_equal(sent_n, 9);
+	for (i = 0; i < 7 + 2; i++)
+		receive_zlb(0, 0);
+	assert_int_equal(sent_n, 9);
+	receive_zlb(0, 0);
+	assert_int_equal(sent_n, 10);
+	assert_sent(9, 500, 0, 0, false);
+	for (i = 0; i < 100000; i++)
+		receive_zlb(0, 0);
 	assert_int_equal(sent_n, 11);
+	timer_fake(490);
+	assert_int_equal(sent_n, 11);
+	timer_fake(10);				/* 1 s after the first time */
+	n = (unsigned int)sent_n;
+	assert_int_equal(n, 11 + 4);
+
+	/* The timer alone decides when the peer is dead. */
+	for (i = 0; i < 30 * 100; i++) {
+		assert_int_equal(deaths, 0);
+		receive_zlb(0, 0);
+		timer_fake(10);
+	}
+	assert_int_equal(deaths, 1);
+	assert_true(sent_n <= n + 4 * 4);
+}
+
+/* A gap is shown at once and by a ZLB of its own, its end at once too. */
+static void
+test_gap_is_acknowledged_at_once(void **state)
+{
+	(void)state;
+	receive(0, 0);
+	assert_int_equal(sent_n, 0);
+	receive(2, 0);
+	assert_int_equal(sent_n, 1);
+	assert_sent(0, 0, 0, 1, true);
+	timer_fake(10);
+	receive(3, 0);
+	assert_int_equal(sent_n, 2);
+	assert_sent(1, 10, 0, 1, true);
+	receive(3, 0);				/* again */
+	assert_int_equal(sent_n, 3);
+	receive(1, 0);
+	assert_int_equal(sent_n, 4);
+	assert_sent(3, 10, 0, 4, true);
+	receive(4, 0);				/* in order: no hurry */
+	assert_int_equal(sent_n, 4);
+	timer_fake(1000);
+	assert_int_equal(sent_n, 5);
+	assert_sent(4, 60, 0, 5, true);
+
+	/* A message that leaves says that the gap is closed, too. */
+	send_msg(1);
+	receive(6, 0);
+	send_msg(2);
+	receive(5, 1);
+	assert_int_equal(sent_n, 8);
+	assert_sent(6, elapsed(), 1, 5, true);
+	assert_sent(7, elapsed(), 1, 7, false);
+	timer_fake(900);
+	assert_int_equal(sent_n, 8);
 }
 
 /* RWS 1: never two on the wire.  RWS 65535: never an ambiguous Ns. */
@@ -684,17 +960,17 @@ test_calls_from_deliver(void **state)
 	on_deliver = answer_and_close;
 	receive(2, 0);
 	receive(1, 0);
-	assert_int_equal(sent_n, 0);
+	assert_int_equal(sent_n, 2);
 	receive(0, 0);
 	assert_int_equal(got_n, 3);
-	assert_int_equal(sent_n, 3);
-	assert_sent(0, 0, 0, 1, false);
-	assert_sent(1, 0, 1, 2, true);
-	assert_sent(2, 0, 1, 3, true);
-	receive_zlb(3, 1);
 	assert_int_equal(sent_n, 5);
-	assert_sent(3, 0, 1, 3, false);
-	assert_sent(4, 0, 2, 3, false);
+	assert_sent(2, 0, 0, 1, false);
+	assert_sent(3, 0, 1, 2, true);
+	assert_sent(4, 0, 1, 3, true);
+	receive_zlb(3, 1);
+	assert_int_equal(sent_n, 7);
+	assert_sent(5, 0, 1, 3, false);
+	assert_sent(6, 0, 2, 3, false);
 }
 
 static void
@@ -724,8 +1000,15 @@ test_last_recv(void **state)
 
 /* --- two endpoints and a link -------------------------------------------- */
 
+struct packet {
+	struct packet *next;
+	size_t len;
+	uint8_t buf[64];
+};
+
 struct end {
 	struct ctl ctl;
+	struct packet *first, **last;	/* on their way and in time */
 	struct end *other;
 	uint32_t to_send, sent, got;	/* numbers, in order */
 	unsigned int pace;		/* ms between two messages */
@@ -733,12 +1016,14 @@ struct end {
 	bool dead;
 };
 
-/* A datagram on its way. */
+/*
+ * A datagram will arrive: this one, or when it is in time the first of those,
+ * because timers that are due together fire in any order.
+ */
 struct flight {
 	struct timer arrive;
 	struct end *to;
-	size_t len;
-	uint8_t buf[64];
+	struct packet *late;
 };
 
 static struct link {
@@ -760,12 +1045,20 @@ static void
 flight_arrive(struct timer *t)
 {
 	struct flight *f = timer_owner(t, struct flight, arrive);
+	struct packet *p = f->late;
 	struct l2tp_header h;
 
+	if (p == NULL) {
+		p = f->to->first;
+		f->to->first = p->next;
+		if (p->next == NULL)
+			f->to->last = &f->to->first;
+	}
 	bad.flying--;
-	assert_int_equal(l2tp_header_decode(f->buf, f->len, &h), L2TP_OK);
-	ctl_receive(&f->to->ctl, h.Ns, h.Nr, rd_left(&h.body) == 0, f->buf,
-	    f->len);
+	assert_int_equal(l2tp_header_decode(p->buf, p->len, &h), L2TP_OK);
+	ctl_receive(&f->to->ctl, h.Ns, h.Nr, rd_left(&h.body) == 0, p->buf,
+	    p->len);
+	free(p);
 	free(f);
 }
 
@@ -773,15 +1066,24 @@ static void
 fly(struct end *to, const void *buf, size_t len)
 {
 	struct flight *f = calloc(1, sizeof(*f));
+	struct packet *p = calloc(1, sizeof(*p));
 
 	assert_non_null(f);
-	assert_true(len <= sizeof(f->buf));
-	memcpy(f->buf, buf, len);
-	f->len = len;
+	assert_non_null(p);
+	assert_true(len <= sizeof(p->buf));
+	memcpy(p->buf, buf, len);
+	p->len = len;
 	f->to = to;
 	f->arrive.fire = flight_arrive;
 	bad.flying++;
-	timer_arm(&f->arrive, dice(100) < bad.late ? 10 + dice(300) : 10);
+	if (dice(100) < bad.late) {
+		f->late = p;
+		timer_arm(&f->arrive, 10 + dice(300));
+		return;
+	}
+	*to->last = p;
+	to->last = &p->next;
+	timer_arm(&f->arrive, 10);
 }
 
 static void
@@ -843,6 +1145,7 @@ end_init(struct end *e, struct end *other, uint16_t window,
 	assert_true(ctl_init(&e->ctl, &link_ops, e, window));
 	e->ctl.peer_id = PEER;
 	e->ctl.peer_window = peer_window;
+	e->last = &e->first;
 	e->other = other;
 	e->to_send = messages;
 	e->pace = pace;
@@ -938,6 +1241,32 @@ test_link_matrix(void **state)
 	}
 }
 
+/*
+ * 400 messages at 10 % loss each way, as for two hundred calls: within seconds
+ * and not a second for each that is lost.
+ */
+static void
+test_link_speed(void **state)
+{
+	static const uint16_t windows[] = { 4, 8, 64 };
+	static const unsigned int seconds[] = { 30, 15, 15 };
+	unsigned int w, s;
+	struct end a, b;
+
+	(void)state;
+	for (w = 0; w < 3; w++) {
+		link_is(10, 5, 10);
+		end_init(&a, &b, windows[w], windows[w], 400, 0);
+		end_init(&b, &a, windows[w], windows[w], 200, 0);
+		for (s = 0; s < seconds[w]; s++)
+			timer_fake(1000);
+		assert_int_equal(a.got, 200);
+		assert_int_equal(b.got, 400);
+		assert_true(bad.packets < 3 * 600);
+		talk(&a, &b);
+	}
+}
+
 /* A peer that promised a larger window than it has: slower, still right. */
 static void
 test_link_liar(void **state)
@@ -1020,12 +1349,22 @@ main(void)
 		TEST(test_slow_start),
 		TEST(test_congestion_avoidance),
 		TEST(test_go_back),
+		TEST(test_go_back_ends),
+		TEST(test_resend_on_repeats),
+		TEST(test_loss_window),
+		TEST(test_repeats_of_few),
+		TEST(test_no_repeats),
+		TEST(test_repeats_let_new_ones_out),
+		TEST(test_recovery_of_many),
+		TEST(test_resend_is_lost),
+		TEST(test_gap_is_acknowledged_at_once),
 		TEST(test_peer_windows),
 		TEST(test_calls_from_deliver),
 		TEST(test_refuses_nonsense),
 		TEST(test_last_recv),
 		TEST(test_link_perfect),
 		TEST(test_link_matrix),
+		TEST(test_link_speed),
 		TEST(test_link_liar),
 		TEST(test_link_wrap),
 		TEST(test_link_cut),
