@@ -439,16 +439,22 @@ wait_for(struct radius_request *req, uint64_t ms)
 	timer_arm(&req->timer, ms);
 }
 
-/* How long this try may take: doubling, capped, and not all in step. */
+/*
+ * How long this try may take: doubling, capped, not all in step, and not
+ * beyond the deadline, which a request that was queued meets earlier.
+ */
 static uint64_t
 patience(const struct radius_request *req)
 {
 	uint64_t cap = req->kind == AUTH ? LONGEST_WAIT : ACCT_LONGEST_WAIT;
 	uint64_t ms = (uint64_t)FIRST_WAIT << (req->tries - 1);
+	uint64_t left = req->deadline > timer_now() ?
+	    req->deadline - timer_now() : 0;
 
 	if (ms > cap)
 		ms = cap;
-	return ms * (900 + digest_random_u32() % 201) / 1000;
+	ms = ms * (900 + digest_random_u32() % 201) / 1000;
+	return ms < left ? ms : left;
 }
 
 /* A moment, for a try that failed at once: no loop may come of it. */
