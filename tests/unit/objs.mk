@@ -35,3 +35,4 @@ radius_test_OBJS = radius.o radius_port.o radius_attr.o accounting.o digest.o ti
 accounting_test_OBJS = $(radius_test_OBJS)
 fuzz_radius_OBJS = radius_attr.o digest.o
 fuzz_secrets_OBJS = secrets.o config.o digest.o log.o timer.o
+offload_test_OBJS = cksum.o gso.o gro.o ipv4.o
