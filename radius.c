@@ -69,6 +69,7 @@ struct target {
 	unsigned int silences;
 	uint64_t dead_until;	/* ms: then one request is risked */
 	uint64_t last_reply;	/* ms + 1; 0: never */
+	struct log_limit dies, lives;
 };
 
 /* One id in use for a request. */
@@ -117,19 +118,11 @@ static bool secret_said;
 /* ---- servers ---- */
 
 static void
-server_log(const struct target *t, enum log_level level, const char *what)
-{
-	static struct log_limit limit[LOG_LEVELS];
-
-	log_limited(&limit[level], level, 0, 0, "RADIUS server %s %s",
-	    t->name, what);
-}
-
-static void
 server_mark_dead(struct target *t, const char *why)
 {
 	if (!t->dead)
-		server_log(t, LOG_L_WARN, why);
+		log_limited(&t->dies, LOG_L_WARN, 0, 0, "RADIUS server %s %s",
+		    t->name, why);
 	t->dead = true;
 	t->dead_until = timer_now() + DEAD_TIME;
 }
@@ -162,7 +155,8 @@ static void
 server_answered(struct target *t)
 {
 	if (t->dead)
-		server_log(t, LOG_L_INFO, "answers again");
+		log_limited(&t->lives, LOG_L_INFO, 0, 0, "RADIUS server %s "
+		    "answers again", t->name);
 	t->dead = false;
 	t->silences = 0;
 	t->last_reply = timer_now() + 1;

@@ -255,12 +255,6 @@ radius_id_send(struct radius_id *id, const void *packet, size_t len)
 	return errno;
 }
 
-uint16_t
-radius_id_source(const struct radius_id *id)
-{
-	return id->port->source;
-}
-
 void
 radius_path_close(struct radius_path *path)
 {

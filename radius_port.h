@@ -48,9 +48,6 @@ void radius_id_give(struct radius_id *);
 /* Sends one packet with this id.  0, or an errno. */
 int radius_id_send(struct radius_id *, const void *packet, size_t len);
 
-/* The source port of an id. */
-uint16_t radius_id_source(const struct radius_id *);
-
 /* Closes the sockets; every id must have been given back. */
 void radius_path_close(struct radius_path *);
 

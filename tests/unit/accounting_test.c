@@ -52,6 +52,7 @@ setup(void **state)
 	memset(interims, 0, sizeof(interims));
 	memset(stops, 0, sizeof(stops));
 	counters_clear();
+	fail_alloc = 0;
 	timers_init();
 	timer_fake(0);
 	log_set_level(-1);
@@ -647,6 +648,43 @@ test_poison(void **state)
 	assert_int_equal(counters.acct_dropped, 1);
 }
 
+/* Any allocation may fail: the record goes out, or is counted. */
+static void
+test_no_memory(void **state)
+{
+	int i, j;
+
+	(void)state;
+	for (i = 1; i < 12; i++) {
+		radius_exit();
+		configure(1);
+		fake_drain(one.acct);
+		counters_clear();
+		fail_alloc = i;
+		acct_start(new_session());
+		fail_alloc = 0;
+		for (j = 0; j < 30 && acct_pending() > 0; j++) {
+			pass(100);
+			serve(one.acct);
+		}
+		assert_int_equal(acct_pending(), 0);
+		assert_int_equal(starts[i] + (int)counters.acct_dropped, 1);
+	}
+	/* The table does not grow: a little slower, that is all. */
+	for (i = 0; i < 256; i++)
+		acct_start(new_session());
+	fail_alloc = 1;
+	acct_start(new_session());
+	fail_alloc = 0;
+	for (j = 0; j < 100 && acct_pending() > 0; j++) {
+		pass(100);
+		serve(one.acct);
+	}
+	assert_int_equal(counters.acct_dropped, 0);
+	for (i = 12; i < 12 + 257; i++)
+		assert_int_equal(starts[i], 1);
+}
+
 /* Lost when the daemon ends: counted, and nothing left behind. */
 static void
 test_exit(void **state)
@@ -733,6 +771,7 @@ main(void)
 		TEST(test_return_is_gentle),
 		TEST(test_full),
 		TEST(test_poison),
+		TEST(test_no_memory),
 		TEST(test_exit),
 		TEST(test_reconfigure),
 		TEST(test_rows)

@@ -284,6 +284,40 @@ pass(uint64_t ms)
 	}
 }
 
+/* Of the allocations that follow, this one fails (1: the next; 0: none). */
+static int fail_alloc;
+
+static inline bool
+alloc_fails(void)
+{
+	return fail_alloc > 0 && --fail_alloc == 0;
+}
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+void *
+__wrap_malloc(size_t n)
+{
+	return alloc_fails() ? NULL : __real_malloc(n);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return alloc_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	return alloc_fails() ? NULL : __real_realloc(p, n);
+}
+
 static inline int
 open_fds(void)
 {

@@ -32,7 +32,9 @@ radius_attr_test_OBJS = radius_attr.o digest.o
 fuzz_seq_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 fuzz_l2tp_avp_OBJS = l2tp_avp.o digest.o
 radius_test_OBJS = radius.o radius_port.o radius_attr.o accounting.o digest.o timer.o loop.o log.o table.o counters.o
+radius_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 accounting_test_OBJS = $(radius_test_OBJS)
+accounting_test_LIBS = $(radius_test_LIBS)
 fuzz_radius_OBJS = radius_attr.o digest.o
 fuzz_secrets_OBJS = secrets.o config.o digest.o log.o timer.o
 offload_test_OBJS = cksum.o gso.o gro.o ipv4.o

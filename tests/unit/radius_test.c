@@ -35,19 +35,39 @@ session_auth_done(struct session *s, const struct auth_result *res)
 	answered++;
 }
 
-/* The client's only way out, so that it can be blocked. */
-static int send_errno;
+/* The client's only way out, so that it can be blocked: always, or once. */
+static int send_errno, send_errno_once;
 static int sends;
 
 ssize_t
 send(int fd, const void *buf, size_t len, int flags)
 {
 	sends++;
-	if (send_errno != 0) {
-		errno = send_errno;
+	if (send_errno != 0 || send_errno_once != 0) {
+		errno = send_errno != 0 ? send_errno : send_errno_once;
+		send_errno_once = 0;
 		return -1;
 	}
 	return sendto(fd, buf, len, flags, NULL, 0);
+}
+
+/* The port that so many sockets say they have. */
+static uint16_t same_port;
+static int same_ports;
+
+int
+getsockname(int fd, struct sockaddr *sa, socklen_t *len)
+{
+	(void)fd;
+	assert_int_equal(*len, sizeof(struct sockaddr_in));
+	if (same_ports > 0) {
+		same_ports--;
+		((struct sockaddr_in *)(void *)sa)->sin_port = same_port;
+	} else {
+		((struct sockaddr_in *)(void *)sa)->sin_port =
+		    (in_port_t)digest_random_u32();
+	}
+	return 0;
 }
 
 static void
@@ -69,7 +89,8 @@ setup(void **state)
 	memset(&lns, 0, sizeof(lns));
 	memset(verdicts, 0, sizeof(verdicts));
 	memset(times, 0, sizeof(times));
-	answered = send_errno = sends = 0;
+	answered = send_errno = send_errno_once = sends = 0;
+	same_ports = fail_alloc = 0;
 	counters_clear();
 	timers_init();
 	timer_fake(0);
@@ -381,6 +402,41 @@ test_interim_override(void **state)
 	}
 }
 
+/* An Accept that is none, and one that is odd. */
+static void
+test_odd_accepts(void **state)
+{
+	static const uint8_t login[] = { ATTR_SERVICE_TYPE, 6, 0, 0, 0, 1 };
+	static const uint8_t short_ip[] = { ATTR_FRAMED_IP_ADDRESS, 5, 1, 2,
+	    3 };
+	static const uint8_t odd[] = { ATTR_FRAMED_ROUTE, 5, 'a', '/', 'b',
+	    ATTR_ACCT_INTERIM_INTERVAL, 6, 0, 0, 0, 1 };
+	static const struct {
+		const uint8_t *attrs;
+		size_t len;
+		enum auth_verdict verdict;
+	} rows[] = {
+		{ login, sizeof(login), AUTH_REJECT },
+		{ short_ip, sizeof(short_ip), AUTH_REJECT },
+		{ odd, sizeof(odd), AUTH_ACCEPT }
+	};
+	uint8_t out[100];
+	struct session *s;
+	struct asked a;
+	int i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		s = ask();
+		a = take(one.auth);
+		fake_send(&a, one.auth, out, fake_build(out, &a,
+		    RADIUS_ACCESS_ACCEPT, rows[i].attrs, rows[i].len, 0));
+		turn();
+		assert_verdict(s, rows[i].verdict);
+	}
+	assert_int_equal(verdicts[s->sid].interim, 60);
+}
+
 static void
 test_rows(void **state)
 {
@@ -670,6 +726,20 @@ test_send_fails(void **state)
 	}
 }
 
+/* A send that only meets the ICMP error of an earlier one is repeated. */
+static void
+test_old_error(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	send_errno_once = ECONNREFUSED;
+	s = ask();
+	assert_int_equal(sends, 2);
+	assert_int_equal(accept_all(one.auth), 1);
+	assert_verdict(s, AUTH_ACCEPT);
+}
+
 /* The last of two servers that can be sent to is found soon. */
 static void
 test_send_fails_over(void **state)
@@ -712,6 +782,33 @@ test_no_descriptors(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 	assert_verdict(s, AUTH_TIMEOUT);
 	assert_int_equal(radius_outstanding(), 0);
+}
+
+/* Any allocation may fail: a verdict comes, and nothing leaks. */
+static void
+test_no_memory(void **state)
+{
+	struct session *s;
+	int i, refused = 0;
+
+	(void)state;
+	for (i = 1; i < 10; i++) {
+		radius_exit();
+		configure(2);
+		fail_alloc = i;
+		s = ask();
+		fail_alloc = 0;
+		pass(1000);
+		accept_all(one.auth);
+		assert_int_equal(times[s->sid], 1);
+		if (verdicts[s->sid].verdict == AUTH_TIMEOUT)
+			refused++;
+		else
+			assert_verdict(s, AUTH_ACCEPT);
+		assert_int_equal(radius_outstanding(), 0);
+	}
+	/* The list, the request; without the rest it is tried again. */
+	assert_int_equal(refused, 2);
 }
 
 /* ---- forgeries ---- */
@@ -955,6 +1052,53 @@ test_many_at_once(void **state)
 	assert_int_equal(radius_ports_open(), 1);
 }
 
+/* RA-02: a socket that gets a port which has not rested is not used. */
+static void
+test_port_rests(void **state)
+{
+	struct session *s[3];
+	int i;
+
+	(void)state;
+	same_ports = 1;
+	same_port = htons(50000);
+	ask();
+	assert_int_equal(radius_ports_open(), 1);
+	configure(0);
+	configure(2);
+	pass(25000);
+	fake_drain(one.auth);
+	fake_drain(two.auth);
+	/* Closed, but sent from just now: others are found... */
+	configure(0);
+	configure(2);
+	same_ports = 1;
+	s[0] = ask();
+	assert_int_equal(same_ports, 0);
+	assert_int_equal(accept_all(one.auth), 1);
+	assert_verdict(s[0], AUTH_ACCEPT);
+	/* ...unless there are none, */
+	configure(0);
+	configure(2);
+	same_ports = 9;
+	s[1] = ask();
+	assert_int_equal(radius_ports_open(), 0);
+	assert_int_equal(same_ports, 0);
+	pass(300);
+	assert_int_equal(accept_all(one.auth), 1);
+	assert_verdict(s[1], AUTH_ACCEPT);
+	/* and after its rest it will do. */
+	pass(32000);
+	configure(0);
+	configure(2);
+	same_ports = 1;
+	s[2] = ask();
+	assert_int_equal(accept_all(one.auth), 1);
+	assert_verdict(s[2], AUTH_ACCEPT);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(times[s[i]->sid], 1);
+}
+
 /* A quiet server sees one port, and its ids again after their rest. */
 static void
 test_quiet(void **state)
@@ -1167,6 +1311,7 @@ main(void)
 		TEST(test_no_secret),
 		TEST(test_verdicts),
 		TEST(test_interim_override),
+		TEST(test_odd_accepts),
 		TEST(test_rows),
 		TEST(test_retransmission),
 		TEST(test_failover),
@@ -1176,14 +1321,17 @@ main(void)
 		TEST(test_both_dead),
 		TEST(test_refused),
 		TEST(test_send_fails),
+		TEST(test_old_error),
 		TEST(test_send_fails_over),
 		TEST(test_no_descriptors),
+		TEST(test_no_memory),
 		TEST(test_wrong_replies),
 		TEST(test_spray),
 		TEST(test_require_message_authenticator),
 		TEST(test_auto_is_per_server),
 		TEST(test_ids),
 		TEST(test_many_at_once),
+		TEST(test_port_rests),
 		TEST(test_quiet),
 		TEST(test_bound),
 		TEST(test_jitter),
