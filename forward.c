@@ -718,6 +718,17 @@ received(unsigned int i)
 	forward_from_lac(&peer, rx.buf[i], rx.msg[i].msg_len);
 }
 
+/* Makes slot i ready for the kernel, which changes these when it fills it. */
+static void
+prepare(unsigned int i)
+{
+	rx.iov[i] = (struct iovec){ rx.buf[i], PACKET_MAX };
+	rx.msg[i].msg_hdr = (struct msghdr){ .msg_name = &rx.from[i],
+	    .msg_namelen = sizeof(rx.from[i]), .msg_iov = &rx.iov[i],
+	    .msg_iovlen = 1, .msg_control = bound == 0 ? &rx.ctl[i] : NULL,
+	    .msg_controllen = bound == 0 ? sizeof(rx.ctl[i]) : 0 };
+}
+
 /*
  * One recvmmsg(); true if there may be more.  Any error but "nothing there"
  * is one that the kernel kept for us (an ICMP message, say) and is used up by
@@ -730,13 +741,6 @@ receive_batch(void)
 	unsigned int i;
 	int n;
 
-	for (i = 0; i < BATCH; i++) {
-		rx.iov[i] = (struct iovec){ rx.buf[i], PACKET_MAX };
-		rx.msg[i].msg_hdr = (struct msghdr){ .msg_name = &rx.from[i],
-		    .msg_namelen = sizeof(rx.from[i]), .msg_iov = &rx.iov[i],
-		    .msg_iovlen = 1, .msg_control = &rx.ctl[i],
-		    .msg_controllen = sizeof(rx.ctl[i]) };
-	}
 	n = recvmmsg(udp.fd, rx.msg, BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0) {
 		if (errno == EAGAIN)
@@ -745,8 +749,10 @@ receive_batch(void)
 		    "reading the L2TP socket: %s", strerror(errno));
 		return true;
 	}
-	for (i = 0; i < (unsigned int)n; i++)
+	for (i = 0; i < (unsigned int)n; i++) {
 		received(i);
+		prepare(i);
+	}
 	flush_tun();			/* rx.buf is used again */
 	return n == BATCH;
 }
@@ -827,8 +833,8 @@ set_options(int fd)
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, size);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, size);
 	return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont,
-	    sizeof(dont)) == 0 &&
-	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0;
+	    sizeof(dont)) == 0 && (lns.config.bind_address != 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0);
 }
 
 static int
@@ -856,6 +862,7 @@ bool
 forward_init(int tun_fd, char *err, size_t errlen)
 {
 	int fd = open_socket(err, errlen);
+	unsigned int i;
 
 	if (fd < 0)
 		return false;
@@ -865,6 +872,8 @@ forward_init(int tun_fd, char *err, size_t errlen)
 	    .readable = tun_readable };
 	bound = lns.config.bind_address;
 	tx.n = up.n = 0;
+	for (i = 0; i < BATCH; i++)
+		prepare(i);
 	if (!loop_add(&udp) || (tun_fd >= 0 && !loop_add(&tun))) {
 		snprintf(err, errlen, "watching the L2TP socket: %s",
 		    strerror(errno));
