@@ -486,6 +486,7 @@ stop(void)
 	tun_close();
 	ippool_clear();
 	secrets_clear();
+	tunnel_exit();
 	table_free();
 	lpm_free(lns.lpm);
 	if (lns.config.pid_file[0] != '\0')

@@ -204,6 +204,18 @@ tunnel_reap(void)
 	}
 }
 
+void
+tunnel_exit(void)
+{
+	struct tunnel *t;
+
+	tunnel_reap();
+	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid)) {
+		ctl_free(&tunnel_local(t)->ctl);
+		idmap_free(&tunnel_local(t)->ids);
+	}
+}
+
 /* Every session goes; with a CDN each if the peer should hear of them. */
 static void
 drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,

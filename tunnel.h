@@ -30,6 +30,9 @@ struct tunnel_local {
 /* Adds the loop hook that reaps. */
 void tunnel_init(void);
 
+/* Frees what the tunnels own, before table_free(); nothing is sent. */
+void tunnel_exit(void);
+
 /* One control datagram, header decoded; see forward.c. */
 void tunnel_input(const struct peer *, const struct l2tp_header *,
     const uint8_t *buf, size_t len);
