@@ -6,6 +6,7 @@ what ran in it, is kept by pytest (the last three runs) and named when the
 test fails.
 """
 
+import contextlib
 import os
 import sys
 
@@ -51,54 +52,44 @@ def net():
 @pytest.fixture
 def daemon(net, tmp_path):
     """A function that starts the daemon; see daemon.Daemon."""
-    made = []
-
-    def start(name="daemon", **options):
-        one = daemon_module.Daemon(net.lns, str(tmp_path / name), **options)
-        made.append(one)
-        return one
-
     if not os.access(daemon_module.program(), os.X_OK):
         pytest.fail("no daemon: %s" % daemon_module.program())
-    yield start
-    for one in reversed(made):
-        one.finish()
+    with contextlib.ExitStack() as stack:
+        def start(name="daemon", **options):
+            one = daemon_module.Daemon(net.lns, str(tmp_path / name),
+                                       **options)
+            stack.callback(one.finish)
+            return one
+        yield start
 
 
 @pytest.fixture
 def radius(net, tmp_path):
     """A function that starts a FreeRADIUS; see freeradius.FreeRadius."""
-    made = []
-
-    def start(users, address=net_module.INET_ADDR, **options):
-        # The reference has no Message-Authenticator to show.
-        options.setdefault("require_authenticator",
-                           not daemon_module.REFERENCE)
-        one = freeradius.FreeRadius(
-            net.inet, str(tmp_path / ("radius-" + address)), users,
-            address=address, **options)
-        made.append(one)
-        return one
-
-    yield start
-    for one in made:
-        one.stop()
+    with contextlib.ExitStack() as stack:
+        def start(users, address=net_module.INET_ADDR, **options):
+            # The reference has no Message-Authenticator to show.
+            options.setdefault("require_authenticator",
+                               not daemon_module.REFERENCE)
+            one = freeradius.FreeRadius(
+                net.inet, str(tmp_path / ("radius-" + address)), users,
+                address=address, **options)
+            stack.callback(one.stop)
+            return one
+        yield start
 
 
 @pytest.fixture
 def capture(net, tmp_path):
     """A function that captures in a namespace: capture(net.lns, "lac0")."""
-    made = []
-
-    def start(space, interface, what="udp"):
-        path = str(tmp_path / ("%s%d.pcap" % (interface, len(made))))
-        one = net_module.Capture(space, interface, path, what)
-        made.append(one)
-        return one
-
-    yield start
-    for one in made:
-        one.process.stop(5)
+    with contextlib.ExitStack() as stack:
+        def start(space, interface, what="udp"):
+            path = str(tmp_path / ("%s-%d.pcap" % (
+                interface, len(list(tmp_path.iterdir())))))
+            one = net_module.Capture(space, interface, path, what)
+            stack.callback(one.process.stop, 5)
+            return one
+        yield start
 
 
 class GuestKeeper:

@@ -173,7 +173,11 @@ class FreeRadius:
         start = os.path.getsize(log) if os.path.exists(log) else 0
         self.process = self.space.start(
             ["freeradius", "-X", "-d", self.directory, "-n", "radiusd"], log)
-        self.process.wait_log(r"^Ready to process requests", 20, start)
+        try:
+            self.process.wait_log(r"^Ready to process requests", 20, start)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self):
         """Stop it: the port is closed then, and the host says so by ICMP."""

@@ -121,6 +121,8 @@ class Process:
 
     def stop(self, seconds=10, number=signal.SIGTERM):
         """End it, with its process group, by force if it will not."""
+        if self.out.closed:
+            return self.child.returncode
         self.send(number)
         try:
             return self.child.wait(seconds)
@@ -270,7 +272,11 @@ class Capture:
             ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0",
              "-B", "16384",
              "-Z", "root", "-w", path, what], path + ".log")
-        self.process.wait_log("listening on", 10)
+        try:
+            self.process.wait_log("listening on", 10)
+        except BaseException:
+            self.process.stop(5)
+            raise
 
     def stop(self):
         """End it; give the last packets a moment to reach it first."""

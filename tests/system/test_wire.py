@@ -4,20 +4,20 @@ One long conversation makes it say nearly all that it can say.  Then every
 packet of it is decoded by programs that know nothing of it.
 """
 
+import contextlib
 import hashlib
 import hmac
 import logging
-import re
 import socket
 import struct
-import time
 
 import pytest
 
 import daemon as daemon_module
 import lac as wire
-from lac import Lac, Refused, avp, checksum, ip_packet, read_options
-from net import INET_ADDR, LAC_ADDR, LNS_ADDR, LNS_INET_ADDR, tshark
+from freeradius import FreeRadius
+from lac import Lac, Refused, avp, checksum, ip_packet
+from net import INET_ADDR, LNS_ADDR, LNS_INET_ADDR, Capture, tshark
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 from scapy.layers.l2tp import L2TP
@@ -113,47 +113,44 @@ def converse(net, lns):
     return messages
 
 
+CHECKSUMMED = (("lns", "lac0"), ("lns", "inet0"), ("inet", "lns0"))
+
+
+def checksums(net, on):
+    """Whether the kernel leaves outgoing checksums to the hardware."""
+    for name, interface in CHECKSUMMED:
+        getattr(net, name).run("ethtool", "-K", interface, "tx", on)
+
+
 @pytest.fixture(scope="module")
 def spoken(net, tmp_path_factory):
     """Hold the conversation once, for all tests here."""
-    import conftest
-    import freeradius
-    import net as net_module
     base = tmp_path_factory.mktemp("wire")
-    # The captured checksums shall be the sent ones.
-    for space, interface in ((net.lns, "lac0"), (net.lns, "inet0"),
-                             (net.inet, "lns0")):
-        space.run("ethtool", "-K", interface, "tx", "off")
-    server = lns = None
-    captures = []
-    try:
-        server = freeradius.FreeRadius(
+    with contextlib.ExitStack() as stack:
+        # The captured checksums shall be the sent ones.
+        checksums(net, "off")
+        stack.callback(checksums, net, "on")
+        server = FreeRadius(
             net.inet, str(base / "radius"), {NAME: (WORD, {
                 "Reply-Message": "hello", "Class": "0x0102"})},
             require_authenticator=not daemon_module.REFERENCE)
-        captures = [net_module.Capture(net.lns, i, str(base / (i + ".pcap")),
-                                       "ip")
-                    for i in ("lac0", "inet0")]
+        stack.callback(server.stop)
+        captures = []
+        for interface in ("lac0", "inet0"):
+            one = Capture(net.lns, interface,
+                          str(base / (interface + ".pcap")), "ip")
+            stack.callback(one.process.stop, 5)
+            captures.append(one)
         lns = daemon_module.Daemon(net.lns, str(base / "daemon"), config={
             "primary_radius": server.address, "radius_secret": server.secret,
             "radius_accounting": True, "l2tp_secret": TUNNEL_SECRET,
             "echo_timeout": 2, "idle_echo_timeout": 20, "icmp_rate": 10})
+        stack.callback(lns.finish)
         made = Spoken()
         made.messages = converse(net, lns)
         made.secret = server.secret
-        time.sleep(1)
         made.lac, made.inet = [c.stop() for c in captures]
         yield made
-    finally:
-        for one in captures:
-            one.process.stop(5)
-        if lns:
-            lns.finish()
-        if server:
-            server.stop()
-        for space, interface in ((net.lns, "lac0"), (net.lns, "inet0"),
-                                 (net.inet, "lns0")):
-            space.run("ethtool", "-K", interface, "tx", "on")
 
 
 def payloads(path, source, ports):
@@ -432,7 +429,7 @@ def test_mss_is_clamped_in_both_directions(
     """A segment of that size, its headers and all of L2TP fit the MTU."""
     daemon(config={"l2tp_mtu": mtu}, secrets="eve * %s *\n" % "x")
     tunnel = Lac(net.lac)
-    net.inet.run("ethtool", "-K", "lns0", "tx", "off")
+    checksums(net, "off")
     server = net.inet.socket(kind=socket.SOCK_STREAM)
     try:
         server.bind((INET_ADDR, 8080))
@@ -450,7 +447,7 @@ def test_mss_is_clamped_in_both_directions(
         server.close()
         tunnel.stop()
         tunnel.close()
-        net.inet.run("ethtool", "-K", "lns0", "tx", "on")
+        checksums(net, "on")
     there = [bytes(p["IP"]) for p in rdpcap(path)
              if p.haslayer("TCP") and p["TCP"].flags == "S"]
     assert len(there) == 1
