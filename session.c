@@ -30,7 +30,12 @@
 #include "tun.h"
 #include "tunnel.h"
 
-#define CONNECT_MS	30000	/* from our ICRP to the ICCN */
+/*
+ * From our ICRP to the ICCN.  Long, because the ICCN may queue behind others
+ * on a bad link; a peer that is dead is found by the retransmission of the
+ * ICRP (RFC 2661 5.8) long before.
+ */
+#define CONNECT_MS	120000
 #define TCP_IP_HEADERS	40	/* MSS = MTU less these */
 
 /* Authenticated sessions by user name, folded to lower case; newest first. */
