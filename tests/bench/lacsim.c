@@ -772,7 +772,8 @@ enum {
 	O_ADDRESSES, O_UNTIL_UP, O_SEED, O_PROBE, O_PROBE_INTERVAL,
 	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_SIZE, O_PPS,
 	O_SECONDS, O_GSO, O_NO_GRO, O_TUN, O_TUN_BARE, O_TUN_OFFLOAD, O_QUIET,
-	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT
+	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT, O_LOSS, O_DUP,
+	O_REORDER, O_DELAY, O_FAST
 };
 
 static const struct row {
@@ -800,6 +801,8 @@ static const struct row {
 	{ "hide", O_HIDE, NULL, "hide AVPs (needs --secret)" },
 	{ "rws", O_RWS, "N", "receive window we advertise [64]" },
 	{ "retries", O_RETRIES, "N", "of a control message [5]" },
+	{ "fast-retransmit", O_FAST, NULL,
+	    "of control messages, after three equal acks" },
 	{ "hello", O_HELLO, "S", "after this silence, 0 = never [60]" },
 	{ "hold", O_HOLD, "S",
 	    "stay up, then stop [until a signal, or the blast's end]" },
@@ -852,6 +855,10 @@ static const struct row {
 	{ "tun", O_TUN, "NAME", "real programs as subscribers" },
 	{ "tun-bare", O_TUN_BARE, NULL, "add no addresses to the TUN" },
 	{ "tun-offload", O_TUN_OFFLOAD, NULL, "TSO on the TUN" },
+	{ "loss", O_LOSS, "PCT", "of the packets, each way" },
+	{ "dup", O_DUP, "PCT", "of the packets, each way" },
+	{ "reorder", O_REORDER, "PCT", "1 to 21 ms late, each way" },
+	{ "delay", O_DELAY, "MS", "of every packet, each way" },
 	{ "quiet", O_QUIET, NULL, "only the summary" },
 	{ "reflect", O_REFLECT, "PORT", "mode: send UDP back" },
 	{ "sink", O_SINK, "PORT", "mode: count a blast" },
@@ -1064,6 +1071,21 @@ option_traffic(int c, const char *name, const char *a)
 	case O_NO_GRO:
 		o->gro = false;
 		break;
+	case O_FAST:
+		o->fast_retransmit = true;
+		break;
+	case O_LOSS:
+		o->loss = arg_num(name, a, 0, 100);
+		break;
+	case O_DUP:
+		o->dup = arg_num(name, a, 0, 100);
+		break;
+	case O_REORDER:
+		o->reorder = arg_num(name, a, 0, 100);
+		break;
+	case O_DELAY:
+		o->delay = arg_num(name, a, 0, 10000);
+		break;
 	default:
 		option_more(c, name, a);
 		break;
@@ -1251,6 +1273,8 @@ options_check(void)
 		o->cycles = o->sessions;
 	if (o->drop_at >= 0 && o->reconnect < 0)
 		o->reconnect = 0;
+	o->impaired = o->loss > 0 || o->dup > 0 || o->reorder > 0 ||
+	    o->delay > 0;
 	if (!o->data_checksum)
 		o->gso = 1;	/* the kernel refuses to cut those */
 }

@@ -61,6 +61,8 @@ struct options {
 	double pps;			/* 0 = as fast as it goes */
 	double seconds;
 	uint64_t seed;
+	double loss, dup, reorder, delay;	/* of the link, %, %, %, ms */
+	bool impaired, fast_retransmit;
 	bool quiet;
 };
 
@@ -86,6 +88,7 @@ struct tunnel {
 	struct msg *head, *tail, *next;	/* unacknowledged; next to be sent */
 	uint32_t cwnd, cwnd_part, ssthresh, peer_rws;
 	uint32_t tries;			/* transmissions of the head */
+	uint32_t same_acks;		/* ZLBs in a row that acked nothing */
 	struct msg **held;		/* out of order, by Ns % rws */
 	bool ack_due, ack_listed, settled;
 	struct tunnel *ack_next;	/* list of those with an ack due */
@@ -208,6 +211,7 @@ struct counts {
 	uint64_t blast_tx, blast_rx, blast_corrupt, blast_bytes_rx;
 	uint64_t ip_rx, ip_wrong_dst;
 	uint64_t tun_tx, tun_rx, tun_drop;
+	uint64_t link_lost, link_doubled, link_late;
 	uint64_t tx_again, tx_error, rx_batches, tx_batches, rx_overflow;
 	uint64_t monkey[8];
 };

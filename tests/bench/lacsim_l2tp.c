@@ -44,6 +44,7 @@ enum {				/* AVPs, RFC 2661 4.4 */
 struct msg {
 	struct msg *next;
 	uint16_t ns;
+	uint16_t starts;	/* an ICCN: our id of the call whose PPP begins */
 	uint32_t sent;		/* times */
 	size_t len;
 	uint8_t data[];		/* from the header on */
@@ -339,6 +340,27 @@ rtx_interval(uint32_t tries)
 	return (tries >= 4 ? 8 : 1ULL << (tries ? tries - 1 : 0)) * NS_SEC;
 }
 
+static struct session *
+call_find(const struct tunnel *t, uint16_t lsid)
+{
+	struct session *s = lsid ? t->sid[lsid & t->sid_mask] : NULL;
+
+	return s && s->lsid == lsid ? s : NULL;
+}
+
+/*
+ * The subscriber is let through when the ICCN leaves, not when it joins the
+ * queue: behind a lost message it may wait there for longer than PPP would.
+ */
+static void
+call_through(struct tunnel *t, uint16_t lsid)
+{
+	struct session *s = call_find(t, lsid);
+
+	if (s && s->state == S_WAIT_REPLY)
+		ppp_start(s);
+}
+
 static void
 ctl_transmit(struct tunnel *t, struct msg *m)
 {
@@ -351,6 +373,8 @@ ctl_transmit(struct tunnel *t, struct msg *m)
 		t->tries++;
 		timer_set(&L.wheel, &t->rtx, L.now + rtx_interval(t->tries));
 	}
+	if (m->starts && m->sent == 1)
+		call_through(t, m->starts);
 }
 
 static void
@@ -385,11 +409,28 @@ ctl_timeout(struct timer *tm)
 	ctl_pump(t);
 }
 
+/*
+ * With --fast-retransmit: a peer that says the same Nr three times over has
+ * got what came after the message it misses.  TCP does this; RFC 2661 does
+ * not ask for it.
+ */
 static void
-ctl_acked(struct tunnel *t, uint16_t nr)
+ctl_same_ack(struct tunnel *t, bool zlb)
+{
+	if (!L.o.fast_retransmit || !zlb || !t->head || !t->head->sent ||
+	    ++t->same_acks != 3)
+		return;
+	t->ssthresh = t->cwnd / 2 ? t->cwnd / 2 : 1;
+	ctl_transmit(t, t->head);
+}
+
+static void
+ctl_acked(struct tunnel *t, uint16_t nr, bool zlb)
 {
 	uint16_t n = (uint16_t)(nr - t->una);
 
+	if (!n)
+		ctl_same_ack(t, zlb);
 	if (!n || n > (uint16_t)(t->snd_max - t->una))
 		return;		/* old, or of what was never sent */
 	while (n--) {
@@ -411,6 +452,7 @@ ctl_acked(struct tunnel *t, uint16_t nr)
 	if (t->cwnd > t->peer_rws)
 		t->cwnd = t->peer_rws;
 	t->tries = 0;
+	t->same_acks = 0;
 	timer_stop(&t->rtx);
 	if (!t->head) {
 		t->tail = NULL;
@@ -439,7 +481,7 @@ msg_begin(uint16_t type, uint16_t sid)
 }
 
 static void
-msg_send(struct tunnel *t, struct out *o)
+msg_send_starting(struct tunnel *t, struct out *o, uint16_t starts)
 {
 	struct msg *m;
 
@@ -449,6 +491,7 @@ msg_send(struct tunnel *t, struct out *o)
 	m = xcalloc(1, sizeof(*m) + o->n);
 	m->ns = t->ns++;
 	m->len = o->n;
+	m->starts = starts;
 	memcpy(m->data, o->p, o->n);
 	if (t->tail)
 		t->tail->next = m;
@@ -458,6 +501,12 @@ msg_send(struct tunnel *t, struct out *o)
 	if (!t->next)
 		t->next = m;
 	ctl_pump(t);
+}
+
+static void
+msg_send(struct tunnel *t, struct out *o)
+{
+	msg_send_starting(t, o, 0);
 }
 
 /* A peer must take this for what it is: seen before. */
@@ -534,7 +583,7 @@ tunnel_reset(struct tunnel *t)
 	t->cwnd = 1;
 	t->cwnd_part = 0;
 	t->ssthresh = t->peer_rws = 4;
-	t->tries = 0;
+	t->tries = t->same_acks = 0;
 	t->ack_due = t->peer_pinned = false;
 	t->rtx.fn = ctl_timeout;
 	t->hello.fn = tunnel_hello;
@@ -697,14 +746,6 @@ recv_StopCCN(struct tunnel *t, const struct ctl *c)
 
 /* ---- calls ---- */
 
-static struct session *
-call_find(const struct tunnel *t, uint16_t lsid)
-{
-	struct session *s = lsid ? t->sid[lsid & t->sid_mask] : NULL;
-
-	return s && s->lsid == lsid ? s : NULL;
-}
-
 /* Random, and alone in its slot of the map. */
 static bool
 sid_new(struct session *s)
@@ -793,7 +834,7 @@ recv_ICRP(struct session *s, const struct ctl *c)
 {
 	struct out o;
 
-	if (s->state != S_WAIT_REPLY || !c->sid || c->unknown_mandatory) {
+	if (s->state != S_WAIT_REPLY || s->rsid || !c->sid || c->unknown_mandatory) {
 		L.c.ctl_bad++;
 		s->rsid = s->rsid ? s->rsid : c->sid;
 		s->why = R_PROTOCOL;
@@ -807,8 +848,7 @@ recv_ICRP(struct session *s, const struct ctl *c)
 	avp32(&o, AVP_RX_SPEED, 100000000);
 	if (L.o.sequence)
 		avp(&o, AVP_SEQUENCE, "", 0);
-	msg_send(s->t, &o);
-	ppp_start(s);
+	msg_send_starting(s->t, &o, s->lsid);
 }
 
 static void
@@ -979,7 +1019,7 @@ ctl_input(const uint8_t *p, size_t n, const struct sockaddr_in *from,
 	t->peer.sin_port = from->sin_port;
 	t->peer_pinned = true;
 	t->last_rx = L.now;
-	ctl_acked(t, get16(p + 10));
+	ctl_acked(t, get16(p + 10), len == CTL_HEADER);
 	if (len == CTL_HEADER)
 		L.c.ctl_zlb_rx++;
 	else

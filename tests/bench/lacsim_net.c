@@ -11,7 +11,10 @@
  * off on data.  SO_NO_CHECK belongs to the socket, so a batch holds only one
  * kind then, and the switch is thrown between batches; order is kept.
  *
- * Owns:     the socket, the send arena, the receive buffers.
+ * --loss, --dup, --reorder and --delay make a bad link of a good one, in each
+ * direction by itself, right here.
+ *
+ * Owns:     the socket, the send arena, the receive buffers, the late packets.
  * Calls:    l2tp_input() for each datagram.
  * Lifetime: opened once.
  */
@@ -21,6 +24,7 @@
 #include <fcntl.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -220,8 +224,8 @@ tx_joins(const struct txent *e, size_t n)
 	    e->to.sin_port == tx.t->peer.sin_port;
 }
 
-void
-net_commit(size_t n)
+static void
+tx_commit(size_t n)
 {
 	struct txent *e = tx.n ? &tx.ent[tx.n - 1] : NULL;
 
@@ -240,6 +244,101 @@ net_commit(size_t n)
 	}
 	tx.class = tx.want;
 	tx.used += n;
+}
+
+/* ---- a bad link ---- */
+
+/* A packet that will be there later. */
+struct late {
+	struct timer timer;
+	bool outward;
+	enum net_class class;
+	struct tunnel ends;		/* outward: its src and peer are used */
+	struct sockaddr_in from;	/* inward */
+	uint32_t dst;
+	size_t n;
+	uint8_t bytes[];
+};
+
+static void
+late_due(struct timer *t)
+{
+	struct late *l = container_of(t, struct late, timer);
+
+	if (l->outward) {
+		memcpy(net_reserve(&l->ends, l->class, l->n), l->bytes, l->n);
+		tx_commit(l->n);
+	} else {
+		l2tp_input(l->bytes, l->n, &l->from, l->dst);
+	}
+	free(l);
+}
+
+static struct late *
+late_new(const uint8_t *p, size_t n)
+{
+	double ms = L.o.delay;
+	struct late *l;
+
+	if (rng_unit(&L.rng) * 100 < L.o.reorder) {
+		ms += 1 + rng_unit(&L.rng) * 20;
+		L.c.link_late++;
+	}
+	l = xcalloc(1, sizeof(*l) + n);
+	l->n = n;
+	memcpy(l->bytes, p, n);
+	l->timer.fn = late_due;
+	timer_set(&L.wheel, &l->timer, L.now + (uint64_t)(ms * 1e6));
+	return l;
+}
+
+/* How often the packet is to arrive. */
+static int
+link_copies(void)
+{
+	if (rng_unit(&L.rng) * 100 < L.o.loss) {
+		L.c.link_lost++;
+		return 0;
+	}
+	if (rng_unit(&L.rng) * 100 < L.o.dup) {
+		L.c.link_doubled++;
+		return 2;
+	}
+	return 1;
+}
+
+static void
+link_out(size_t n)
+{
+	for (int i = link_copies(); i > 0; i--) {
+		struct late *l = late_new(tx.arena + tx.used, n);
+
+		l->outward = true;
+		l->class = tx.want;
+		l->ends.src = tx.t->src;
+		l->ends.peer = tx.t->peer;
+	}
+}
+
+static void
+link_in(const uint8_t *p, size_t n, const struct sockaddr_in *from,
+    uint32_t dst)
+{
+	for (int i = link_copies(); i > 0; i--) {
+		struct late *l = late_new(p, n);
+
+		l->from = *from;
+		l->dst = dst;
+	}
+}
+
+void
+net_commit(size_t n)
+{
+	if (L.o.impaired)
+		link_out(n);
+	else
+		tx_commit(n);
 }
 
 /* ---- in ---- */
@@ -288,7 +387,10 @@ rx_one(struct mmsghdr *m, const uint8_t *p, const struct sockaddr_in *from)
 	do {
 		size_t n = left < r.seg ? left : r.seg;
 
-		l2tp_input(p, n, from, r.dst);
+		if (L.o.impaired)
+			link_in(p, n, from, r.dst);
+		else
+			l2tp_input(p, n, from, r.dst);
 		p += n;
 		left -= n;
 	} while (left);

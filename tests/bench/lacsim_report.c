@@ -186,6 +186,9 @@ json_data(struct json *j)
 	json_u64(j, "socket_overflow", L.c.rx_overflow);
 	json_u64(j, "send_waits", L.c.tx_again);
 	json_u64(j, "send_errors", L.c.tx_error);
+	json_u64(j, "link_lost", L.c.link_lost);
+	json_u64(j, "link_doubled", L.c.link_doubled);
+	json_u64(j, "link_late", L.c.link_late);
 	json_close(j);
 	json_open(j, "echo");
 	json_u64(j, "sent", L.c.echo_tx);
