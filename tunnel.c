@@ -655,6 +655,7 @@ recv_StopCCN(struct tunnel *t, const struct l2tp_msg *m)
 	    text[0] != '\0' ? ": " : "", text);
 	drop_sessions(t, CAUSE_LOST_SERVICE, 0, "the LAC sent StopCCN", false);
 	ctl_ack_now(&tunnel_local(t)->ctl);
+	ctl_forget(&tunnel_local(t)->ctl);
 	closing_begin(t, "StopCCN", LINGER_MS);
 }
 

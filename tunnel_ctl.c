@@ -529,6 +529,17 @@ retry_fire(struct timer *t)
 	push(c);
 }
 
+void
+ctl_forget(struct ctl *c)
+{
+	timer_disarm(&c->retry);
+	drop_queue(c);
+	c->Ns = c->una = c->high;
+	c->tries = 0;
+	c->recovering = false;
+	c->repeats = 0;
+}
+
 bool
 ctl_idle(const struct ctl *c)
 {

@@ -85,6 +85,12 @@ bool ctl_send(struct ctl *, const void *msg, size_t len);
 void ctl_receive(struct ctl *, uint16_t Ns, uint16_t Nr, bool zlb,
     const uint8_t *buf, size_t len);
 
+/*
+ * Drops what has not been acknowledged, as after a StopCCN from the peer, who
+ * would no longer care.  Receiving and acknowledging go on.
+ */
+void ctl_forget(struct ctl *);
+
 /* Everything we sent has been acknowledged. */
 bool ctl_idle(const struct ctl *);
 

@@ -985,6 +985,35 @@ test_refuses_nonsense(void **state)
 	assert_int_equal(sent_n, 0);
 }
 
+/* After a StopCCN nothing is sent again, but all is still acknowledged. */
+static void
+test_forget(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 6; i++)
+		send_msg(i);
+	receive_zlb(0, 1);
+	assert_int_equal(sent_n, 3);
+	receive(0, 1);
+	ctl_forget(&ctl);
+	assert_true(ctl_idle(&ctl));
+	timer_fake(120000);
+	assert_int_equal(sent_n, 4);
+	assert_sent(3, 50, 3, 1, true);
+	assert_int_equal(deaths, 0);
+	receive(0, 3);
+	assert_int_equal(sent_n, 5);
+	receive_zlb(1, 2);
+	receive_zlb(1, 3);
+	send_msg(9);			/* numbered as if nothing had been */
+	assert_int_equal(sent_n, 6);
+	assert_sent(5, 120000, 3, 1, false);
+	receive_zlb(1, 4);
+	assert_true(ctl_idle(&ctl));
+}
+
 /* 5.5 counts silence from what came last. */
 static void
 test_last_recv(void **state)
@@ -1361,6 +1390,7 @@ main(void)
 		TEST(test_peer_windows),
 		TEST(test_calls_from_deliver),
 		TEST(test_refuses_nonsense),
+		TEST(test_forget),
 		TEST(test_last_recv),
 		TEST(test_link_perfect),
 		TEST(test_link_matrix),
