@@ -106,7 +106,8 @@ REPLAY_OBJS = $(filter-out $(B)/l2tpns.o,$(OBJS))
 $(B)/replay/%.o: tests/replay/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/replay/replay: $(B)/replay/replay.o $(REPLAY_OBJS)
+$(B)/replay/replay: $(patsubst tests/replay/%.c,$(B)/replay/%.o,$(wildcard \
+    tests/replay/*.c)) $(REPLAY_OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 check-replay: $(B)/replay/replay
