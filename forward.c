@@ -252,6 +252,7 @@ queue_for_lac(const struct peer *peer, const void *buf, size_t len)
 		start += (uintptr_t)buf - (uintptr_t)start;
 	else
 		memcpy(start, buf, len);
+	log_hex(0, 0, "to LAC", start, len);
 	tx.iov[i] = (struct iovec){ .iov_base = start, .iov_len = len };
 	tx.to[i] = (struct sockaddr_in){ .sin_family = AF_INET,
 	    .sin_port = htons(peer->port), .sin_addr.s_addr = htonl(peer->addr) };
@@ -541,6 +542,7 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 
 	COUNT(tunnel_rx_packets);
 	COUNT_ADD(tunnel_rx_bytes, len);
+	log_hex(0, 0, "from LAC", buf, len);
 	if (plain_header(buf, len, &d)) {
 		data_from_lac(peer, &d);
 		return;
