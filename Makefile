@@ -163,6 +163,7 @@ $(B)/gendoc: $(B)/Docs/gendoc.o $(B)/config.o $(B)/counters.o
 docs: $(B)/gendoc
 	$(B)/gendoc config > Docs/config.md
 	$(B)/gendoc counters > Docs/counters.md
+	$(B)/gendoc man > Docs/startup-config.5
 
 CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
 
@@ -170,6 +171,9 @@ install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(ETCDIR) \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
 	install -m 755 $(B)/l2tpns $(DESTDIR)$(SBINDIR)/l2tpns
+	install -m 644 Docs/l2tpns.8 $(DESTDIR)$(MANDIR)/man8/l2tpns.8
+	install -m 644 Docs/startup-config.5 \
+	    $(DESTDIR)$(MANDIR)/man5/startup-config.5
 	@for f in $(CONFIGS); do \
 	    to=$(DESTDIR)$(ETCDIR)/$$f; mode=644; \
 	    case $$f in startup-config|users|ppp-secrets) mode=600;; \

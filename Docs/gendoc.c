@@ -1,9 +1,10 @@
 /*
- * gendoc.c - writes Docs/config.md and Docs/counters.md from the rows
+ * gendoc.c - writes the pages of keys and counters from the rows
  *
- * `gendoc config` and `gendoc counters` print one page each; `make docs`
- * keeps them.  What a row says is said only there: a sentence that belongs to
- * one key goes into its help, what belongs to several stands below.
+ * `gendoc config`, `gendoc counters` and `gendoc man` print Docs/config.md,
+ * Docs/counters.md and Docs/startup-config.5; `make docs` keeps them.  What a
+ * row says is said only there: a sentence that belongs to one key goes into
+ * its help, what belongs to several stands below.
  *
  * Calls:    the tables of config and counters.
  */
@@ -13,6 +14,7 @@
 
 #include "config.h"
 #include "counters.h"
+#include "l2tpns.h"
 
 static const char config_head[] =
 "# Configuration\n"
@@ -99,6 +101,119 @@ static const char config_relations[] =
 "\n"
 "| key | why it does nothing here |\n"
 "|---|---|\n";
+
+/* The manual page is mdoc(7). */
+static const char man_head[] =
+".\\\" Written by `make docs` from the table in config.c; change it there.\n"
+".Dd November 22, 2026\n"
+".Dt STARTUP-CONFIG 5\n"
+".Os l2tpns " L2TPNS_VERSION "\n"
+".Sh NAME\n"
+".Nm startup-config\n"
+".Nd configuration of l2tpns\n"
+".Sh DESCRIPTION\n"
+".Xr l2tpns 8\n"
+"reads\n"
+".Nm\n"
+"when it starts and again when it gets\n"
+".Dv SIGHUP .\n"
+"A line holds one command:\n"
+".Bl -tag -width Ds\n"
+".It Ic set Ar key value\n"
+"gives a key its value.\n"
+"A value with blanks in it is quoted by\n"
+".Ql \\(dq\n"
+"or\n"
+".Ql \\(aq .\n"
+"There is no escape character; pieces that touch are one value.\n"
+".It Ic load plugin Ar name\n"
+"is known, and reported as without effect: this version has no plugins yet.\n"
+".El\n"
+".Pp\n"
+"Empty lines, and lines that begin with\n"
+".Ql #\n"
+"or\n"
+".Ql \\&! ,\n"
+"are ignored.\n"
+"Lines may be 8 KiB long, the file 4 MiB.\n"
+".Pp\n"
+"A line that cannot be taken is reported with file, line and reason, and the\n"
+"rest is read.\n"
+".Ql l2tpns -t\n"
+"reads all configuration files and prints what is wrong in them.\n"
+"When\n"
+".Dv SIGHUP\n"
+"finds a fault in\n"
+".Nm ,\n"
+"what was in force before stays in force.\n"
+".Sh VALUES\n"
+".Bl -tag -width boolean\n"
+".It int\n"
+"A whole number in the range given.\n"
+".It boolean\n"
+".Cm yes , true , on , 1\n"
+"or\n"
+".Cm no , false , off , 0 .\n"
+".It address\n"
+"An IPv4 address, four decimal numbers; 0.0.0.0 is unset.\n"
+".It string\n"
+"Text without control characters, at most 255 of them unless another number\n"
+"is given.\n"
+".It secret\n"
+"A string that is shown as\n"
+".Ql **** .\n"
+".It list\n"
+".Cm chap\n"
+"and\n"
+".Cm pap ,\n"
+"each at most once, in the order of preference, with a comma between them.\n"
+".It choice\n"
+".Cm no , auto\n"
+"or\n"
+".Cm yes .\n"
+".El\n"
+".Pp\n"
+"A key takes effect\n"
+".Em at once\n"
+".Pq also by Dv SIGHUP ,\n"
+".Em at start\n"
+"only, or\n"
+".Em not yet :\n"
+"it is known and checked, but what it controls does not exist in this\n"
+"version.\n"
+".Sh KEYS\n"
+".Bl -tag -width Ds\n";
+
+static const char man_tail[] =
+".El\n"
+".Sh FILES\n"
+".Bl -tag -width Ds\n"
+".It Pa " ETCDIR "/startup-config\n"
+"unless\n"
+".Fl c\n"
+"names another.\n"
+"The files\n"
+".Pa ip_pool ,\n"
+".Pa ppp-secrets ,\n"
+".Pa users\n"
+"and\n"
+".Pa build-garden\n"
+"lie in the same directory; each of them says in its comments what it holds.\n"
+".El\n"
+".Sh EXAMPLES\n"
+"A server for LACs that share a secret with it, with RADIUS:\n"
+".Bd -literal -offset indent\n"
+"set bind_address 192.0.2.1\n"
+"set iftun_address 10.10.0.1\n"
+"set l2tp_secret \"not this one\"\n"
+"set l2tp_require_secret yes\n"
+"set primary_radius 192.0.2.10\n"
+"set radius_secret \"nor this\"\n"
+"set radius_accounting yes\n"
+"set primary_dns 192.0.2.53\n"
+".Ed\n"
+".Sh SEE ALSO\n"
+".Xr l2tpns 8\n";
 
 static const char counters_head[] =
 "# Counters\n"
@@ -197,6 +312,56 @@ put_config(void)
 	}
 }
 
+/* Text for roff; `quoted` words get quotation marks. */
+static void
+put_roff(const char *text)
+{
+	bool open = false;
+
+	for (; *text != '\0'; text++)
+		switch (*text) {
+		case '\\':
+			fputs("\\e", stdout);
+			break;
+		case '-':
+			fputs("\\-", stdout);
+			break;
+		case '`':
+			fputs(open ? "\\(cq" : "\\(oq", stdout);
+			open = !open;
+			break;
+		default:
+			putchar(*text);
+		}
+}
+
+static void
+put_man_key(const struct config_key *k)
+{
+	bool text = k->type == C_STRING || k->type == C_SECRET;
+
+	printf(".It Ic %s\n", k->name);
+	put_roff(k->help);
+	printf(".\n.br\n(%s", type_name(k->type));
+	if (k->type == C_INT)
+		printf(" %" PRId64 "..%" PRId64, k->min, k->max);
+	else if (text && k->max != CONFIG_STRING - 1)
+		printf(" of %" PRId64, k->max);
+	if (k->unit[0] != '\0')
+		printf(" %s", k->unit);
+	printf("; default %s; %s)\n", text && k->dflt[0] == '\0' ? "empty" :
+	    k->dflt, when_name(k->when));
+}
+
+static void
+put_man(void)
+{
+	fputs(man_head, stdout);
+	for (size_t i = 0; i < config_keys_n; i++)
+		put_man_key(&config_keys[i]);
+	fputs(man_tail, stdout);
+}
+
 static void
 put_counters(void)
 {
@@ -215,8 +380,10 @@ main(int argc, char **argv)
 		put_config();
 	else if (argc == 2 && strcmp(argv[1], "counters") == 0)
 		put_counters();
+	else if (argc == 2 && strcmp(argv[1], "man") == 0)
+		put_man();
 	else {
-		fprintf(stderr, "usage: gendoc config | counters\n");
+		fprintf(stderr, "usage: gendoc config | counters | man\n");
 		return 2;
 	}
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
