@@ -151,8 +151,8 @@ const struct config_key config_keys[] = {
 	    CONFIG_STRING - 1,
 	    "authentication offered to subscribers, best first"),
 	INT(radius_interim, LIVE, "0", 0, 604800, "s",
-	    "time between interim accounting records unless RADIUS says "
-	    "otherwise; 0 is none, else at least 60"),
+	    "time between interim accounting records, whatever RADIUS says; "
+	    "0 leaves it to RADIUS, else at least 60"),
 	BOOL(allow_duplicate_users, LIVE, "no",
 	    "let one user have several sessions; else the older one ends"),
 	INT(echo_timeout, LIVE, "10", 1, 3600, "s",

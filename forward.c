@@ -364,6 +364,7 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 
 	COUNT(tunnel_rx_packets);
 	COUNT_ADD(tunnel_rx_bytes, len);
+	log_hex(0, 0, "from LAC", buf, len);
 	if (plain_header(buf, len, &d)) {
 		data_from_lac(peer, &d);
 		return;

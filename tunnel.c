@@ -33,6 +33,7 @@
 #define HALF_OPEN_MS	10000	/* for the peer to be heard again */
 #define HALF_OPEN_RETRIES 2	/* of the SCCRP */
 #define CLOSE_POLL_MS	1000	/* does our StopCCN still wait? */
+#define REPEAT_MS	3000	/* an SCCRQ may still be under way so long */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -518,7 +519,6 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	t->peer = *p;
 	t->peer_id = m->assigned_tunnel;
 	t->opened = timer_wall();
-	l->created = timer_now();
 	t->framing = m->framing;
 	t->bearer = m->bearer;
 	t->firmware = m->firmware;
@@ -551,6 +551,19 @@ plausible_source(const struct peer *p)
 	    (p->local == 0 || p->addr != p->local || p->port != L2TP_PORT);
 }
 
+/*
+ * Is an SCCRQ with the ids of this tunnel the one that made it, once more?
+ * Not if the tunnel has been up for a while, whatever the network does to
+ * datagrams: then the LAC has restarted, and counts its tunnels from 1 again.
+ * What is up stays up until the LAC proves by an SCCCN that it is there.
+ */
+static bool
+is_repeat(const struct tunnel *t)
+{
+	return t->state == T_WAIT_CTL_CONN || (t->state == T_ESTABLISHED &&
+	    timer_now() < tunnel_local(t)->up_since + REPEAT_MS);
+}
+
 static void
 recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
     const struct l2tp_msg *m, const uint8_t *buf, size_t len)
@@ -559,8 +572,7 @@ recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
 	struct tunnel *t;
 
 	t = find_by_peer(p, m->assigned_tunnel, NULL);
-	if (t != NULL && t->state != T_CLOSING && m->assigned_tunnel != 0 &&
-	    timer_now() < tunnel_local(t)->created + LINGER_MS) {
+	if (t != NULL && m->assigned_tunnel != 0 && is_repeat(t)) {
 		/* The same one again: its ctl acknowledges and drops it. */
 		COUNT(tunnel_duplicates);
 		tunnel_local(t)->octets_in += (uint32_t)len + OVERHEAD;
@@ -638,6 +650,7 @@ accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
 		tunnel_lost(old, "its peer opened a new one");
 	COUNT(tunnel_created);
 	timer_disarm(&l->life);
+	l->up_since = timer_now();
 	hello_arm(t, 0);
 	tunnel_set_state(t, T_ESTABLISHED, "SCCCN");
 }

@@ -19,7 +19,7 @@ struct tunnel_local {
 	bool answered;			/* the peer has been heard after SCCRP */
 	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
-	uint64_t created;		/* ms */
+	uint64_t up_since;		/* ms, when established */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
 	struct idmap ids;		/* local session id -> sid */

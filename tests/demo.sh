@@ -176,8 +176,11 @@ packages()
 	{
 		tests/install-deps.sh --demo 9>&-
 		echo $? >"$dir/status"
-	} 2>&1 | tee "$dir/packages.log" | grep '^Installing' |
-	    fold -s -w 72 | sed 's/^/   /'
+	} 2>&1 | tee "$dir/packages.log" | while read -r line; do
+		case $line in
+		Installing*) say "$line" ;;
+		esac
+	done
 	[ "$(cat "$dir/status")" -eq 0 ] || fail "The packages could not be \
 installed. Is there a way to a Debian mirror?" "$dir/packages.log"
 	if [ -s "$dir/packages.log" ]; then

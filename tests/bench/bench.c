@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,18 +27,35 @@ out_bytes(struct out *o, const void *p, size_t n)
 		memcpy(q, p, n);
 }
 
+/*
+ * Four octets at a time in the machine's own order: the sum does not mind
+ * (RFC 1071 2.B), only its end is turned round.
+ */
 uint32_t
 sum16(uint32_t sum, const uint8_t *p, size_t n)
 {
-	uint64_t s = sum;
+	uint64_t s = 0;
+	uint32_t w;
+	uint16_t h = 0;
 
-	for (; n >= 2; p += 2, n -= 2)
-		s += get16(p);
-	if (n)
-		s += (uint64_t)p[0] << 8;
-	while (s >> 32)
-		s = (s & 0xffffffff) + (s >> 32);
-	return (uint32_t)s;
+	for (; n >= 4; p += 4, n -= 4) {
+		memcpy(&w, p, 4);
+		s += w;
+	}
+	if (n >= 2) {
+		memcpy(&h, p, 2);
+		s += h;
+		p += 2;
+		n -= 2;
+	}
+	if (n) {
+		h = 0;
+		memcpy(&h, p, 1);
+		s += h;
+	}
+	while (s >> 16)
+		s = (s & 0xffff) + (s >> 16);
+	return sum + ntohs((uint16_t)s);
 }
 
 uint16_t
@@ -310,11 +328,16 @@ json_hist(struct json *j, const char *key, const struct hist *h)
 FILE *
 file_begin(const char *path, char *tmp, size_t size)
 {
+	struct stat st;
 	FILE *f;
 
 	if (!strcmp(path, "-"))
 		return stdout;
-	snprintf(tmp, size, "%s.%ld", path, (long)getpid());
+	/* A device or a pipe is written to, never renamed over. */
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		snprintf(tmp, size, "%s", path);
+	else
+		snprintf(tmp, size, "%s.%ld", path, (long)getpid());
 	f = fopen(tmp, "w");
 	if (!f)
 		fprintf(stderr, "%s: %s\n", tmp, strerror(errno));
@@ -326,9 +349,10 @@ file_commit(FILE *f, const char *path, const char *tmp)
 {
 	if (f == stdout)
 		return fflush(f) == 0;
-	if (fclose(f) || rename(tmp, path)) {
+	if (fclose(f) || (strcmp(tmp, path) && rename(tmp, path))) {
 		fprintf(stderr, "%s: %s\n", path, strerror(errno));
-		unlink(tmp);
+		if (strcmp(tmp, path))
+			unlink(tmp);
 		return false;
 	}
 	return true;

@@ -74,7 +74,7 @@ in_u16(struct in *i)
 {
 	const uint8_t *p = in_take(i, 2);
 
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return p ? (uint16_t)((uint32_t)p[0] << 8 | p[1]) : 0;
 }
 
 static inline uint32_t
@@ -132,7 +132,7 @@ put32(uint8_t *p, uint32_t v)
 static inline uint16_t
 get16(const uint8_t *p)
 {
-	return (uint16_t)(p[0] << 8 | p[1]);
+	return (uint16_t)((uint32_t)p[0] << 8 | p[1]);
 }
 
 static inline uint32_t

@@ -7,6 +7,7 @@
  * lacsim_ppp.c     the subscriber's PPP (RFC 1661, 1332, 1334, 1994)
  * lacsim_ip.c      the subscriber's packets: probes and blasts
  * lacsim_tun.c     real programs as subscribers, through a TUN device
+ * lacsim_offload.c TCP in large pieces for that device
  * lacsim_report.c  what is said at the end, and each second
  * lacsim_inet.c    the other end: --reflect, --sink, --blast-from
  */
@@ -210,7 +211,7 @@ struct counts {
 	uint64_t probe_tx, probe_rx, probe_dup, probe_reorder, probe_corrupt;
 	uint64_t blast_tx, blast_rx, blast_corrupt, blast_bytes_rx;
 	uint64_t ip_rx, ip_wrong_dst;
-	uint64_t tun_tx, tun_rx, tun_drop;
+	uint64_t tun_tx, tun_rx, tun_drop, tcp_bad;
 	uint64_t link_lost, link_doubled, link_late;
 	uint64_t tx_again, tx_error, rx_batches, tx_batches, rx_overflow;
 	uint64_t monkey[8];
@@ -318,6 +319,15 @@ void tun_session_down(struct session *s);
 bool tun_read(void);
 void tun_write(const uint8_t *p, size_t n);
 void tun_flush(void);
+
+/* lacsim_offload.c */
+struct virtio_net_hdr;
+
+void tun_put(const struct virtio_net_hdr *h, const uint8_t *p, size_t n);
+bool offload_cut(struct session *s, const struct virtio_net_hdr *h,
+    uint8_t *p, size_t n);
+void offload_write(const uint8_t *p, size_t n);
+void offload_flush(void);
 
 /* lacsim_report.c */
 const char *reason_name(enum reason r);

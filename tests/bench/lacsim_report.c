@@ -183,6 +183,7 @@ json_data(struct json *j)
 	json_u64(j, "tun_to_lns", L.c.tun_tx);
 	json_u64(j, "tun_from_lns", L.c.tun_rx);
 	json_u64(j, "tun_dropped", L.c.tun_drop);
+	json_u64(j, "tcp_malformed", L.c.tcp_bad);
 	json_u64(j, "socket_overflow", L.c.rx_overflow);
 	json_u64(j, "send_waits", L.c.tx_again);
 	json_u64(j, "send_errors", L.c.tx_error);

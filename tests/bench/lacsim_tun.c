@@ -18,9 +18,11 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
+#include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define TUN_READS	64
@@ -61,8 +63,13 @@ tun_open(void)
 		die("/dev/net/tun: %s", strerror(errno));
 	strncpy(r.ifr_name, L.o.tun, IFNAMSIZ - 1);
 	r.ifr_flags = IFF_TUN | IFF_NO_PI;
+	if (L.o.tun_offload)
+		r.ifr_flags |= IFF_VNET_HDR;
 	if (ioctl(L.tun_fd, TUNSETIFF, &r))
 		die("TUNSETIFF %s: %s", L.o.tun, strerror(errno));
+	if (L.o.tun_offload && ioctl(L.tun_fd, TUNSETOFFLOAD,
+	    (unsigned long)(TUN_F_CSUM | TUN_F_TSO4)))
+		die("TUNSETOFFLOAD: %s", strerror(errno));
 	ctl = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (ctl < 0 || nl < 0)
@@ -140,39 +147,70 @@ tun_session_down(struct session *s)
 	s->tun_ip = 0;
 }
 
+static struct session *
+tun_sender(const uint8_t *p, size_t n)
+{
+	struct session *s = n >= 20 && p[0] >> 4 == 4 ?
+	    session_by_ip(get32(p + 12)) : NULL;
+
+	return s && s->state == S_UP ? s : NULL;
+}
+
 bool
 tun_read(void)
 {
-	uint8_t b[2048];
+	static uint8_t b[1 << 17];
+	size_t skip = L.o.tun_offload ? sizeof(struct virtio_net_hdr) : 0;
 
 	for (int i = 0; i < TUN_READS; i++) {
 		ssize_t n = read(L.tun_fd, b, sizeof(b));
+		struct virtio_net_hdr h = { 0 };
 		struct session *s;
 
-		if (n <= 0)
+		if (n <= (ssize_t)skip)
 			return false;
-		s = n >= 20 && b[0] >> 4 == 4 ?
-		    session_by_ip(get32(b + 12)) : NULL;
-		if (!s || s->state != S_UP || (size_t)n > s->peer_mru) {
+		memcpy(&h, b, skip);
+		n -= (ssize_t)skip;
+		s = tun_sender(b + skip, (size_t)n);
+		if (s && offload_cut(s, &h, b + skip, (size_t)n))
+			L.c.tun_tx++;
+		else
 			L.c.tun_drop++;
-			continue;
-		}
-		L.c.tun_tx++;
-		ip_send(s, b, (size_t)n);
 	}
 	return true;
 }
 
 void
-tun_write(const uint8_t *p, size_t n)
+tun_put(const struct virtio_net_hdr *h, const uint8_t *p, size_t n)
 {
-	if (write(L.tun_fd, p, n) == (ssize_t)n)
+	struct virtio_net_hdr copy = *h;
+	struct iovec v[2] = { { &copy, sizeof(copy) }, { (void *)(size_t)p, n } };
+	size_t skip = L.o.tun_offload ? 0 : 1, total = n;
+
+	if (!skip)
+		total += sizeof(copy);
+	if (writev(L.tun_fd, v + skip, (int)(2 - skip)) == (ssize_t)total)
 		L.c.tun_rx++;
 	else
 		L.c.tun_drop++;
 }
 
+/* A packet from the LNS. */
+void
+tun_write(const uint8_t *p, size_t n)
+{
+	static const struct virtio_net_hdr none;
+
+	if (L.o.tun_offload)
+		offload_write(p, n);
+	else
+		tun_put(&none, p, n);
+}
+
+/* At the end of a turn. */
 void
 tun_flush(void)
 {
+	if (L.o.tun_offload)
+		offload_flush();
 }

@@ -206,6 +206,14 @@ lacsim_tests() {
 	[ $? = 1 ]
 	say $? "without an LNS lacsim fails with 1"
 	is "because of its tunnel" "$dir/l.json" tunnels.failed 1
+	mkfifo "$dir/pipe"
+	cat "$dir/pipe" >"$dir/l2.json" &
+	"$bench/lacsim" --lns 127.0.0.1:$((port + 12)) --source-port 0 \
+	    --retries 1 --quiet --hold 0 --json "$dir/pipe" >/dev/null
+	wait $!
+	[ -p "$dir/pipe" ]
+	say $? "a result file that is none is not replaced"
+	is "but written to" "$dir/l2.json" tunnels.failed 1
 	"$bench/lacsim" --lns 127.0.0.1 --user '%s%s' >/dev/null 2>&1
 	[ $? = 2 ]
 	say $? "a format that is none of ours is refused with 2"

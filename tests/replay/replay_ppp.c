@@ -312,7 +312,7 @@ send_frame(struct line *l, struct wr *w)
 	code_of(l->word[2], &f);
 	f.id = (uint8_t)arg_number(l, "id",
 	    f.reply ? m->got_id : (uint8_t)(m->sent_id + 1));
-	if (!f.reply)
+	if (!f.reply || f.protocol == PPP_CHAP)
 		m->sent_id = f.id;
 	put_headers(w, l, f.protocol);
 	at = wr_len(w);
