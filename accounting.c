@@ -570,4 +570,5 @@ acct_exit(void)
 	total = flying = 0;
 	window = WINDOW_START;
 	down = false;
+	last_answer = next_say = 0;
 }

@@ -45,15 +45,28 @@ idmap_resize(struct idmap *m, uint32_t size)
 	return true;
 }
 
+static bool
+idmap_room(struct idmap *m)
+{
+	return m->used * 2 < m->size ||
+	    idmap_resize(m, m->size == 0 ? IDMAP_MIN : m->size * 2);
+}
+
+bool
+idmap_add(struct idmap *m, uint16_t id, uint32_t slot)
+{
+	if (!idmap_room(m))
+		return false;
+	idmap_put(m, id, slot);
+	return true;
+}
+
 uint16_t
 idmap_new(struct idmap *m, uint32_t slot)
 {
 	uint16_t id;
 
-	if (m->used >= UINT16_MAX)
-		return 0;
-	if (m->used * 2 >= m->size &&
-	    !idmap_resize(m, m->size == 0 ? IDMAP_MIN : m->size * 2))
+	if (m->used >= UINT16_MAX || !idmap_room(m))
 		return 0;
 	id = (uint16_t)digest_random_u32();
 	while (id == 0 || idmap_find(m, id) != 0)

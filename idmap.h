@@ -2,7 +2,7 @@
  * idmap.h - a map of 16-bit ids to 32-bit slots, as one tunnel needs it
  *
  * Open addressing over a power of two, at most half full, keys taken as they
- * are: the ids are random, so one probe finds what is there.  Id 0 is never a
+ * are: ids are random or counted up, so one probe finds what is there.  Id 0 is never a
  * key.  Memory is 6 octets an entry and grows and shrinks with use.
  */
 #ifndef IDMAP_H
@@ -35,6 +35,12 @@ idmap_find(const struct idmap *m, uint16_t id)
  * all 65535 are taken or memory is short.
  */
 uint16_t idmap_new(struct idmap *, uint32_t slot);
+
+/*
+ * Maps an id that somebody else chose, not 0 and not in use, to slot.  False
+ * when memory is short.
+ */
+bool idmap_add(struct idmap *, uint16_t id, uint32_t slot);
 
 /* Nothing happens if id is not there. */
 void idmap_del(struct idmap *, uint16_t id);

@@ -278,7 +278,7 @@ ppp_input(struct session *s, uint16_t protocol, const uint8_t *info,
 		COUNT(ppp_rx_unexpected);
 		return;
 	}
-	/* An echo that comes back as it went shows a loop, not a peer. */
+	/* A request that comes back as it went shows a loop, not a peer. */
 	if (protocol == PPP_LCP && lcp_looped(p, info, len)) {
 		COUNT(ppp_rx_unexpected);
 		return;

@@ -194,11 +194,12 @@ recv_Authenticate_Request(struct session *s, const struct ppp_packet *pkt)
 		COUNT(ppp_rx_malformed);
 		return;
 	}
+	/* Whoever repeats it may not know the ids of before any more. */
+	p->reply_id = pkt->id;
 	if (p->auth_state == AUTH_DONE)
 		pap_repeat(s, pkt->id);
 	if (p->auth_state != AUTH_ASKED)
 		return;
-	p->reply_id = pkt->id;
 	if (!user_valid(pap.user, pap.user_len) ||
 	    pap.password_len > sizeof(req.password)) {
 		auth_refuse(s, "Login incorrect");

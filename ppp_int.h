@@ -54,7 +54,11 @@ void lcp_reject_protocol(struct session *, uint16_t protocol,
 
 void lcp_send_echo_request(struct session *);
 
-/* Is this LCP packet an echo that carries our own magic number? */
+/*
+ * Is this LCP packet an Echo-Request of our own?  A reply with our magic number
+ * is none: we never answer ourselves, so somebody has made it, and there are
+ * peers that send everything back but the code.
+ */
 bool lcp_looped(const struct ppp *, const void *info, size_t len);
 
 /* --- ppp_ipcp.c --- */

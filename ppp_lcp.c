@@ -365,8 +365,8 @@ lcp_looped(const struct ppp *p, const void *info, size_t len)
 	struct lcp_echo echo;
 
 	return p->magic != 0 && ppp_packet_decode(&pkt, info, len) &&
-	    (pkt.code == ECHO_REQUEST || pkt.code == ECHO_REPLY) &&
-	    lcp_echo_decode(&pkt, &echo) && echo.magic == p->magic;
+	    pkt.code == ECHO_REQUEST && lcp_echo_decode(&pkt, &echo) &&
+	    echo.magic == p->magic;
 }
 
 /* In Opened only.  A reply needs no work: that it came is what counts. */

@@ -486,9 +486,11 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 	struct session *s = table_session_new();
 	struct session_local *l;
 
-	if (s == NULL || !tunnel_add_session(t, s)) {
-		if (s != NULL)
-			table_session_del(s);
+	if (s == NULL)
+		return NULL;
+	s->peer_id = m->assigned_session;
+	if (!tunnel_add_session(t, s)) {
+		table_session_del(s);
 		return NULL;
 	}
 	l = session_local(s);
@@ -497,7 +499,6 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 	l->idle_timer.fire = idle_fire;
 	l->interim_timer.fire = interim_fire;
 	l->connect_timer.fire = connect_fire;
-	s->peer_id = m->assigned_session;
 	s->opened = timer_wall();
 	s->call_serial = m->call_serial;
 	s->bearer_type = m->bearer;
@@ -514,8 +515,14 @@ session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 {
 	const char *text = NULL;
 	uint16_t error = 0, result = check_ICRQ(m, &error, &text);
-	struct session *s = result == 0 ? session_open(t, m) : NULL;
+	struct session *s = NULL;
 
+	if (result == 0) {
+		/* Who gives its id away again has forgotten the old call. */
+		session_kill(tunnel_peer_session(t, m->assigned_session),
+		    CAUSE_LOST_SERVICE, "the LAC uses its id for a new call");
+		s = session_open(t, m);
+	}
 	if (result == 0 && s == NULL) {
 		COUNT(session_overflow);
 		result = CDN_ERROR;

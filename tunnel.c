@@ -75,6 +75,12 @@ tunnel_session(const struct tunnel *t, uint16_t local_id)
 	return session_by_sid(idmap_find(&tunnel_local(t)->ids, local_id));
 }
 
+struct session *
+tunnel_peer_session(const struct tunnel *t, uint16_t peer_id)
+{
+	return session_by_sid(idmap_find(&tunnel_local(t)->peer_ids, peer_id));
+}
+
 /* A tunnel that this peer opened with this id of its own, other than `but`. */
 static struct tunnel *
 find_by_peer(const struct peer *p, uint16_t peer_id, const struct tunnel *but)
@@ -201,6 +207,7 @@ tunnel_reap(void)
 		reap_first = tunnel_local(t)->next_same;
 		ctl_free(&tunnel_local(t)->ctl);
 		idmap_free(&tunnel_local(t)->ids);
+		idmap_free(&tunnel_local(t)->peer_ids);
 		table_tunnel_del(t);
 	}
 }
@@ -214,6 +221,7 @@ tunnel_exit(void)
 	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid)) {
 		ctl_free(&tunnel_local(t)->ctl);
 		idmap_free(&tunnel_local(t)->ids);
+		idmap_free(&tunnel_local(t)->peer_ids);
 	}
 }
 
@@ -754,14 +762,9 @@ find_session(struct tunnel *t, uint16_t session_id, const struct l2tp_msg *m)
 {
 	struct session *s = tunnel_session(t, session_id);
 
-	if (s != NULL || session_id != 0 || m->type != L2TP_CDN ||
-	    m->assigned_session == 0)
-		return s;
-	for (s = session_by_sid(tunnel_local(t)->first_sid); s != NULL;
-	    s = session_by_sid(session_local(s)->next))
-		if (s->peer_id == m->assigned_session)
-			return s;
-	return NULL;
+	if (s == NULL && session_id == 0 && m->type == L2TP_CDN)
+		s = tunnel_peer_session(t, m->assigned_session);
+	return s;
 }
 
 static void
@@ -906,6 +909,10 @@ tunnel_add_session(struct tunnel *t, struct session *s)
 	s->local_id = idmap_new(&l->ids, s->sid);
 	if (s->local_id == 0)
 		return false;
+	if (!idmap_add(&l->peer_ids, s->peer_id, s->sid)) {
+		idmap_del(&l->ids, s->local_id);
+		return false;
+	}
 	s->tid = t->tid;
 	session_local(s)->next = l->first_sid;
 	if (first != NULL)
@@ -926,6 +933,7 @@ tunnel_remove_session(struct tunnel *t, struct session *s)
 	if (tunnel_session(t, s->local_id) != s)
 		return;
 	idmap_del(&l->ids, s->local_id);
+	idmap_del(&l->peer_ids, s->peer_id);
 	if (prev != NULL)
 		session_local(prev)->next = sl->next;
 	else

@@ -23,6 +23,7 @@ struct tunnel_local {
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
 	struct idmap ids;		/* local session id -> sid */
+	struct idmap peer_ids;		/* the peer's session id -> sid */
 	uint32_t next_same;		/* tid: chain of equal peer hashes */
 	uint32_t prev_half, next_half;	/* tids: list of half-open tunnels */
 };
@@ -60,7 +61,13 @@ bool tunnel_send(struct tunnel *, const void *msg, size_t len);
 void tunnel_shutdown(struct tunnel *, uint16_t result, uint16_t error,
     const char *reason, bool each);
 
-/* Links a session to its tunnel under a fresh random local_id. */
+/* The session that the peer knows by this id of its own, or NULL. */
+struct session *tunnel_peer_session(const struct tunnel *, uint16_t peer_id);
+
+/*
+ * Links a session to its tunnel under a fresh random local_id and under its
+ * peer_id, which no other session of the tunnel has.
+ */
 bool tunnel_add_session(struct tunnel *, struct session *);
 void tunnel_remove_session(struct tunnel *, struct session *);
 

@@ -60,6 +60,8 @@
 #define VARS		64
 #define OVERHEAD	28	/* IP and UDP */
 #define STEPS_MAX	100000	/* in one wait: more is a loop */
+/* 64^4 ticks of the wheel: what falls due together fires in one order. */
+#define PHASE_MS	(UINT64_C(10) << 24)
 #define SLACK_MS	10	/* the wheel's tick: `after` may be so late */
 
 struct l2tpns lns;
@@ -821,6 +823,7 @@ main(int argc, char **argv)
 	script = argv[1];
 	timers_init();
 	timer_fake(0);
+	timer_fake(PHASE_MS - timer_now() % PHASE_MS);
 	start_ms = timer_now();
 	config_defaults(&lns.config);
 	log_set_level(verbose ? LOG_L_CALL : -1);

@@ -50,9 +50,14 @@ random_use_agrees_with_an_array(void **state)
 
 		/* Grows in the first half, shrinks in the second. */
 		if (rand() % 100 < (round < 100000 ? 70 : 30)) {
-			id = idmap_new(&m, (uint32_t)round + 1);
-			assert_int_not_equal(id, 0);
+			if (id == 0 || model[id] != 0) {
+				id = idmap_new(&m, (uint32_t)round + 1);
+				assert_int_not_equal(id, 0);
+			} else
+				assert_true(idmap_add(&m, id,
+				    (uint32_t)round + 1));
 			assert_int_equal(model[id], 0);
+			assert_int_equal(idmap_find(&m, id), round + 1);
 			model[id] = (uint32_t)round + 1;
 		} else {
 			idmap_del(&m, id);
