@@ -43,9 +43,9 @@ endif
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm
 FACTS	= config table ippool counters idmap ratelimit
-CODECS	= l2tp_avp ppp_opt radius_attr ipv4
+CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
-	  auth radius radius_port accounting secrets forward tun icmp
+	  auth radius radius_port accounting secrets forward forward_lac forward_tun tun icmp
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 

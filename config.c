@@ -193,6 +193,8 @@ const struct config_key config_keys[] = {
 	    "accounting records kept at most while no server answers"),
 	INT(socket_buffer, RESTART, "8388608", 65536, 1073741824, "bytes",
 	    "send and receive buffer of the L2TP socket"),
+	BOOL(offload, RESTART, "yes",
+	    "many packets a system call, cut and joined here"),
 };
 
 const size_t config_keys_n = LEN(config_keys);

@@ -111,6 +111,7 @@ struct config {
 	int64_t radius_max_outstanding;
 	int64_t radius_accounting_queue;	/* records kept at most */
 	int64_t socket_buffer;			/* bytes */
+	bool offload;
 };
 
 /* Fills in every default. */

@@ -23,6 +23,7 @@
 	X(tunnel_rx_bytes, "bytes received from LACs, L2TP header included")   \
 	X(tunnel_rx_packets, "datagrams received from LACs")		       \
 	X(tunnel_rx_errors, "datagrams from LACs dropped as malformed")	       \
+	X(tunnel_rx_dropped, "datagrams from LACs dropped: receive buffer full")\
 	X(tunnel_tx_bytes, "bytes sent to LACs, L2TP header included")	       \
 	X(tunnel_tx_packets, "datagrams sent to LACs")			       \
 	X(tunnel_tx_errors, "datagrams to LACs that could not be sent")	       \

@@ -1,44 +1,33 @@
 /*
- * forward.c - the data path: UDP <-> TUN, in batches
+ * forward.c - the data path: UDP <-> TUN, packet by packet
  *
- * Upstream, a turn reads the L2TP socket in batches of BATCH datagrams.  Each
- * goes down a ladder of checks in the order of the headers: L2TP (RFC 2661
- * 3.1), the tunnel and its pinned peer, the session, its sequence numbers, PPP
- * (RFC 1661 2, 6.5, 6.6), IPv4 (RFC 1812 5.2.2).  Whatever is wrong is dropped
- * on its rung and counted there.  What is left is put, without a copy, into
- * an array of packets for the TUN.
+ * Upstream, each datagram goes down a ladder of checks in the order of the
+ * headers: L2TP (RFC 2661 3.1), the tunnel and its pinned peer, the session,
+ * its sequence numbers, PPP (RFC 1661 2, 6.5, 6.6), IPv4 (RFC 1812 5.2.2).
+ * Whatever is wrong is dropped on its rung and counted there.  What is left is
+ * queued for the TUN, without a copy, where packets of one flow are joined.
  *
- * Downstream, a packet is read from the TUN into the next free slot of the
- * send queue, looked up once, and its headers are written in front of it where
- * it lies; that makes the slot a datagram.  Control messages are copied into
- * the same queue, so that everything leaves in the order in which it was made.
- * The queue goes out when it is full and at the end of the turn.
- *
- * Nothing here waits.  A datagram that the socket does not take is counted and
- * lost, as it would be on any full line; one bad destination costs nobody else
- * a packet, and no error makes a turn longer than its share of reads.
+ * Downstream, a packet is looked up once and its headers are written in front
+ * of it where it lies; that makes it a datagram.  A super-packet of the kernel
+ * is looked up once and cut: every segment gets its headers, the payload stays
+ * where it is.  Control messages are copied into the same queue, so that
+ * everything leaves in the order in which it was made.
  *
  * A session's octets are counted when its packet is queued, so that an
  * accounting record written in the same turn is complete, and taken back if
  * the system then refuses the packet.
  *
- * Owns:     the L2TP socket, both arrays of packets.  Reads the TUN.
+ * Owns:     the ladders.  forward_lac.c has the socket and its queue,
+ *           forward_tun.c the device and its queue.
  * Calls:    tunnel_input() and ppp_input() for what is not user traffic,
  *           icmp.h, tun.h, the tables.
  * Lifetime: forward_init() to forward_exit().
  */
-#define _GNU_SOURCE 1			/* recvmmsg, sendmmsg, in_pktinfo */
 #include "forward.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "forward_io.h"
 #include "icmp.h"
 #include "ipv4.h"
 #include "l2tp_avp.h"
@@ -49,55 +38,13 @@
 #include "tun.h"
 #include "tunnel.h"
 
-#define BATCH		64		/* datagrams a system call */
-
 #define PPP_ALLSTATIONS	0xff		/* RFC 1662 3.1 */
 #define PPP_UI		0x03
 #define PPP_IPV4	0x0021		/* RFC 1332 3 */
 
 #define PLAIN_HEADER	6		/* flags, tunnel id, session id */
 
-/* Room for the one ancillary datum we use. */
-union pktinfo_buf {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(sizeof(struct in_pktinfo))];
-};
-
-/* What one recvmmsg() fills. */
-static struct {
-	struct mmsghdr msg[BATCH];
-	struct iovec iov[BATCH];
-	struct sockaddr_in from[BATCH];
-	union pktinfo_buf ctl[BATCH];
-	uint8_t buf[BATCH][PACKET_MAX];
-} rx;
-
-/* The send queue: what one sendmmsg() takes. */
-static struct {
-	unsigned int n;
-	struct mmsghdr msg[BATCH];
-	struct iovec iov[BATCH];
-	struct sockaddr_in to[BATCH];
-	union pktinfo_buf ctl[BATCH];
-	uint32_t sid[BATCH];		/* whose traffic it is; 0: control */
-	uint16_t octets[BATCH];		/* of IP, as counted */
-	uint8_t buf[BATCH][PACKET_MAX];
-} tx;
-
-/* Packets for the TUN; they lie in rx.buf. */
-static struct {
-	unsigned int n;
-	struct {
-		const uint8_t *ip;
-		size_t len;
-		uint32_t sid;
-	} pkt[BATCH];
-} up;
-
-static struct loop_fd udp = { .fd = -1 };
-static struct loop_fd tun = { .fd = -1 };
 static struct loop_hook hook = { .run = forward_flush };
-static uint32_t bound;			/* bind_address, or 0: any of ours */
 
 static bool queue_for_lac(const struct peer *, const void *, size_t);
 static void queue_for_tun(const uint8_t *, size_t);
@@ -106,167 +53,43 @@ void (*forward_tun_write)(const uint8_t *, size_t) = queue_for_tun;
 bool (*forward_lac_write)(const struct peer *, const void *, size_t) =
     queue_for_lac;
 
+/* Whose traffic the packet that is being queued is, and its octets. */
+static struct {
+	uint32_t sid;
+	size_t octets;
+} whose;
+
 /* --- out ---------------------------------------------------------------- */
-
-/* A packet to the subscriber that was counted did not leave. */
-static void
-uncount_tx(unsigned int i)
-{
-	struct session *s = session_by_sid(tx.sid[i]);
-
-	if (s != NULL) {
-		s->tx_octets -= tx.octets[i];
-		s->tx_packets--;
-	}
-}
-
-static void
-uncount_rx(unsigned int i)
-{
-	struct session *s = session_by_sid(up.pkt[i].sid);
-
-	if (s != NULL) {
-		s->rx_octets -= up.pkt[i].len;
-		s->rx_packets--;
-	}
-}
-
-static void
-send_failed(unsigned int i, int error)
-{
-	static struct log_limit limit;
-	char addr[INET_ADDRSTRLEN];
-
-	COUNT(tunnel_tx_errors);
-	uncount_tx(i);
-	inet_ntop(AF_INET, &tx.to[i].sin_addr, addr, sizeof(addr));
-	log_limited(&limit, LOG_L_WARN, 0, tx.sid[i], "sending to %s: %s",
-	    addr, strerror(error));
-}
-
-/*
- * sendmmsg() stops in front of the first datagram that fails and reports the
- * error only when that is the first one of a call.  A full socket fails all
- * that is left; an unreachable LAC only its own.
- */
-static void
-flush_lac(void)
-{
-	unsigned int done = 0;
-	int n, i, error;
-
-	while (done < tx.n) {
-		n = sendmmsg(udp.fd, tx.msg + done, tx.n - done, MSG_DONTWAIT);
-		if (n > 0) {
-			for (i = 0; i < n; i++)
-				COUNT_ADD(tunnel_tx_bytes,
-				    tx.iov[done + i].iov_len);
-			COUNT_ADD(tunnel_tx_packets, n);
-			done += n;
-			continue;
-		}
-		error = n < 0 ? errno : EIO;
-		do
-			send_failed(done++, error);
-		while (done < tx.n && (error == EAGAIN || error == EBADF));
-	}
-	tx.n = 0;
-}
-
-static void
-flush_tun(void)
-{
-	static struct log_limit limit;
-	unsigned int i;
-
-	for (i = 0; i < up.n; i++) {
-		if (write(tun.fd, up.pkt[i].ip, up.pkt[i].len) >= 0) {
-			COUNT(eth_tx_packets);
-			COUNT_ADD(eth_tx_bytes, up.pkt[i].len);
-			continue;
-		}
-		COUNT(eth_tx_errors);
-		log_limited(&limit, LOG_L_WARN, 0, up.pkt[i].sid,
-		    "writing to the TUN device: %s", strerror(errno));
-		uncount_rx(i);
-	}
-	up.n = 0;
-}
 
 void
 forward_flush(void)
 {
-	if (up.n > 0)
-		flush_tun();
-	if (tx.n > 0)
-		flush_lac();
+	tundev_flush();
+	lac_flush();
 }
 
+/* It lies in a receive buffer, which is ours until the next flush. */
 static void
 queue_for_tun(const uint8_t *ip, size_t len)
 {
-	if (up.n == BATCH)
-		flush_tun();
-	up.pkt[up.n].ip = ip;
-	up.pkt[up.n].len = len;
-	up.pkt[up.n].sid = 0;
-	up.n++;
+	tundev_put((uint8_t *)(uintptr_t)ip, len, whose.sid);
 }
 
-/* Says from which of our addresses slot i leaves: the one the LAC knows. */
-static void
-set_source(unsigned int i, uint32_t local)
-{
-	struct msghdr *m = &tx.msg[i].msg_hdr;
-	struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl(local) };
-	struct cmsghdr *c = &tx.ctl[i].align;
-
-	if (bound != 0 || local == 0) {
-		m->msg_control = NULL;
-		m->msg_controllen = 0;
-		return;
-	}
-	m->msg_control = c;
-	m->msg_controllen = sizeof(tx.ctl[i]);
-	c->cmsg_level = IPPROTO_IP;
-	c->cmsg_type = IP_PKTINFO;
-	c->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(c), &info, sizeof(info));
-}
-
-/* The packet that was read into the free slot is already where it belongs. */
+/* A packet from the TUN is already where it may stay; others are copied. */
 static bool
 queue_for_lac(const struct peer *peer, const void *buf, size_t len)
 {
-	uint8_t *start;
-	unsigned int i;
-
-	if (len > PACKET_MAX)
-		return false;
-	if (tx.n == BATCH)
-		flush_lac();
-	i = tx.n++;
-	start = tx.buf[i];
-	if ((uintptr_t)buf >= (uintptr_t)start &&
-	    (uintptr_t)buf + len <= (uintptr_t)start + PACKET_MAX)
-		start += (uintptr_t)buf - (uintptr_t)start;
-	else
-		memcpy(start, buf, len);
-	log_hex(0, 0, "to LAC", start, len);
-	tx.iov[i] = (struct iovec){ .iov_base = start, .iov_len = len };
-	tx.to[i] = (struct sockaddr_in){ .sin_family = AF_INET,
-	    .sin_port = htons(peer->port), .sin_addr.s_addr = htonl(peer->addr) };
-	tx.msg[i].msg_hdr = (struct msghdr){ .msg_iov = &tx.iov[i],
-	    .msg_iovlen = 1, .msg_name = &tx.to[i],
-	    .msg_namelen = sizeof(tx.to[i]) };
-	set_source(i, peer->local);
-	tx.sid[i] = 0;
+	if (!lac_owns(buf))
+		return lac_put_copy(peer, buf, len, whose.sid, whose.octets);
+	lac_put(peer, (void *)(uintptr_t)buf, len, NULL, 0, whose.sid,
+	    whose.octets);
 	return true;
 }
 
 bool
 forward_send(const struct peer *peer, const void *buf, size_t len)
 {
+	whose.sid = 0;
 	if (forward_lac_write(peer, buf, len))
 		return true;
 	COUNT(tunnel_tx_errors);
@@ -409,9 +232,8 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 	s->rx_octets += h.len;
 	s->rx_packets++;
 	s->last_data = (uint32_t)(timer_now() / 1000);
+	whose.sid = s->sid;
 	forward_tun_write(ip, h.len);
-	if (up.n > 0 && up.pkt[up.n - 1].ip == ip)
-		up.pkt[up.n - 1].sid = s->sid;
 }
 
 /*
@@ -594,22 +416,26 @@ wrap(struct session *s, const struct tunnel *t, uint8_t *ip)
 }
 
 static void
+count_sent(struct session *s, size_t packets, size_t octets)
+{
+	s->tx_octets += octets;
+	s->tx_packets += packets;
+	s->last_data = (uint32_t)(timer_now() / 1000);
+}
+
+static void
 send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
     size_t len)
 {
 	uint8_t *p = wrap(s, t, ip);
 
+	whose.sid = s->sid;
+	whose.octets = len;
 	if (!forward_lac_write(&t->peer, p, (size_t)(ip - p) + len)) {
 		COUNT(tunnel_tx_errors);
 		return;
 	}
-	s->tx_octets += len;
-	s->tx_packets++;
-	s->last_data = (uint32_t)(timer_now() / 1000);
-	if (tx.n > 0 && forward_lac_write == queue_for_lac) {
-		tx.sid[tx.n - 1] = s->sid;
-		tx.octets[tx.n - 1] = (uint16_t)len;
-	}
+	count_sent(s, 1, len);
 }
 
 /*
@@ -682,218 +508,106 @@ forward_from_tun(uint8_t *ip, size_t len)
 		send_too_big(s, t, ip, &h, mtu);
 }
 
-/* --- in ----------------------------------------------------------------- */
-
-/* Which of our addresses the datagram was sent to. */
-static uint32_t
-local_address(struct msghdr *m)
-{
-	struct in_pktinfo info;
-	struct cmsghdr *c;
-
-	if (bound != 0)
-		return bound;
-	for (c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
-			continue;
-		memcpy(&info, CMSG_DATA(c), sizeof(info));
-		return ntohl(info.ipi_spec_dst.s_addr);
-	}
-	return 0;
-}
-
-static void
-received(unsigned int i)
-{
-	struct msghdr *m = &rx.msg[i].msg_hdr;
-	struct peer peer;
-
-	if ((m->msg_flags & MSG_TRUNC) != 0) {
-		COUNT(tunnel_rx_errors);
-		return;
-	}
-	if (m->msg_namelen < sizeof(rx.from[i]) ||
-	    rx.from[i].sin_family != AF_INET)
-		return;
-	peer = (struct peer){ .addr = ntohl(rx.from[i].sin_addr.s_addr),
-	    .port = ntohs(rx.from[i].sin_port), .local = local_address(m) };
-	forward_from_lac(&peer, rx.buf[i], rx.msg[i].msg_len);
-}
-
-/* Makes slot i ready for the kernel, which changes these when it fills it. */
-static void
-prepare(unsigned int i)
-{
-	rx.iov[i] = (struct iovec){ rx.buf[i], PACKET_MAX };
-	rx.msg[i].msg_hdr = (struct msghdr){ .msg_name = &rx.from[i],
-	    .msg_namelen = sizeof(rx.from[i]), .msg_iov = &rx.iov[i],
-	    .msg_iovlen = 1, .msg_control = bound == 0 ? &rx.ctl[i] : NULL,
-	    .msg_controllen = bound == 0 ? sizeof(rx.ctl[i]) : 0 };
-}
+/* --- super-packets ------------------------------------------------------ */
 
 /*
- * One recvmmsg(); true if there may be more.  Any error but "nothing there"
- * is one that the kernel kept for us (an ICMP message, say) and is used up by
- * the call, so it does not end the turn; the caller's count does.
+ * The usual case: every segment has its headers written behind what was read,
+ * and its payload stays where it is.
  */
-static bool
-receive_batch(void)
-{
-	static struct log_limit limit;
-	unsigned int i;
-	int n;
-
-	n = recvmmsg(udp.fd, rx.msg, BATCH, MSG_DONTWAIT, NULL);
-	if (n < 0) {
-		if (errno == EAGAIN)
-			return false;
-		log_limited(&limit, LOG_L_WARN, 0, 0,
-		    "reading the L2TP socket: %s", strerror(errno));
-		return true;
-	}
-	for (i = 0; i < (unsigned int)n; i++) {
-		received(i);
-		prepare(i);
-	}
-	flush_tun();			/* rx.buf is used again */
-	return n == BATCH;
-}
-
 static void
-udp_readable(struct loop_fd *f)
+cut_in_place(struct session *s, const struct tunnel *t, struct gso *g)
 {
-	int64_t reads = lns.config.multi_read_count;
+	size_t len;
+	uint8_t *hdr, *p;
+	const uint8_t *payload;
 
-	(void)f;
-	while (reads-- > 0 && receive_batch())
-		continue;
+	for (;;) {
+		hdr = lac_room(FORWARD_HEADROOM + GSO_HEADERS) +
+		    FORWARD_HEADROOM;
+		if (!gso_next(g, hdr, &payload, &len))
+			break;
+		lac_keep(FORWARD_HEADROOM + (size_t)g->hlen);
+		p = wrap(s, t, hdr);
+		lac_put(&t->peer, p, (size_t)(hdr - p) + g->hlen,
+		    (void *)(uintptr_t)payload, len, s->sid, g->hlen + len);
+		count_sent(s, 1, g->hlen + len);
+	}
 }
 
-/*
- * False when there is nothing more to read for now.  A device that somebody
- * removed stays "readable" for ever: it is not asked again.
- */
-static bool
-read_packet(void)
-{
-	static struct log_limit limit;
-	uint8_t *ip;
-	ssize_t n;
-
-	if (tx.n == BATCH)
-		flush_lac();
-	ip = tx.buf[tx.n] + FORWARD_HEADROOM;
-	n = read(tun.fd, ip, PACKET_MAX - FORWARD_HEADROOM);
-	if (n > 0) {
-		forward_from_tun(ip, (size_t)n);
-		return true;
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	COUNT(eth_rx_errors);
-	if (n < 0 && errno == EBADFD) {
-		log_crit("the TUN device is gone; no packet can pass until "
-		    "the daemon is started again");
-		loop_del(&tun);
-		return false;
-	}
-	log_limited(&limit, LOG_L_ERROR, 0, 0, "reading the TUN device: %s",
-	    n < 0 ? strerror(errno) : "end of file");
-	return false;
-}
-
+/* Any other: each segment goes the way of a packet that came alone. */
 static void
-tun_readable(struct loop_fd *f)
+cut_apart(struct gso *g)
 {
-	int64_t reads = lns.config.multi_read_count * BATCH;
+	static uint8_t whole[FORWARD_HEADROOM + UINT16_MAX];
+	uint8_t *ip = whole + FORWARD_HEADROOM;
+	const uint8_t *payload;
+	size_t len;
 
-	(void)f;
-	while (reads-- > 0 && read_packet())
-		continue;
+	while (gso_next(g, ip, &payload, &len)) {
+		memcpy(ip + g->hlen, payload, len);
+		forward_from_tun(ip, g->hlen + len);
+	}
+}
+
+void
+forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
+{
+	struct tunnel *t;
+	struct session *s;
+	struct ipv4 h;
+	struct gso g;
+	uint16_t mtu;
+
+	if (!gso_begin(&g, ip, len, v)) {
+		COUNT(eth_rx_errors);
+		return;
+	}
+	s = !g.ipv6 && ipv4_decode(ip, len, &h) ?
+	    session_by_sid(lpm_find(lns.lpm, h.dst)) : NULL;
+	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
+	if (t == NULL || (s->flags & (SF_OPEN | SF_SLOW)) != SF_OPEN ||
+	    lns.config.packet_limit != 0 ||
+	    forward_lac_write != queue_for_lac ||
+	    !fits(s, (size_t)g.hlen + g.size, &mtu)) {
+		cut_apart(&g);
+		return;
+	}
+	COUNT_ADD(eth_rx_packets, g.segments);
+	COUNT_ADD(eth_rx_bytes, len + (g.segments - 1u) * g.hlen);
+	cut_in_place(s, t, &g);
+}
+
+void
+forward_prefetch(const uint8_t *ip, size_t len)
+{
+	const struct session *s;
+
+	if (len < IPV4_HEADER)
+		return;
+	s = session_by_sid(lpm_find(lns.lpm, ipv4_get32(ip + 16)));
+	if (s != NULL)
+		__builtin_prefetch(s, 1);
 }
 
 /* --- start and stop ----------------------------------------------------- */
 
-/* More than net.core.{r,w}mem_max allows, if we may; else as much as it is. */
-static void
-set_buffer(int fd, int force, int plain, int size)
-{
-	if (setsockopt(fd, SOL_SOCKET, force, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, plain, &size, sizeof(size));
-}
-
-/*
- * Path MTU discovery is off, so that a datagram that became larger than the
- * way to the LAC is fragmented instead of lost.
- */
-static bool
-set_options(int fd)
-{
-	int on = 1, dont = IP_PMTUDISC_DONT;
-	int size = (int)lns.config.socket_buffer;
-
-	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, size);
-	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, size);
-	return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont,
-	    sizeof(dont)) == 0 && (lns.config.bind_address != 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0);
-}
-
-static int
-open_socket(char *err, size_t errlen)
-{
-	uint32_t addr = lns.config.bind_address;
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-	    .sin_port = htons(L2TP_PORT), .sin_addr.s_addr = htonl(addr) };
-	int fd, error;
-
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && set_options(fd) &&
-	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
-		return fd;
-	error = errno;
-	snprintf(err, errlen, "UDP socket, %u.%u.%u.%u port %d: %s",
-	    addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255,
-	    L2TP_PORT, strerror(error));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
 bool
 forward_init(int tun_fd, char *err, size_t errlen)
 {
-	int fd = open_socket(err, errlen);
-	unsigned int i;
-
-	if (fd < 0)
+	if (!lac_open(err, errlen))
 		return false;
-	udp = (struct loop_fd){ .fd = fd, .stage = LOOP_UDP,
-	    .readable = udp_readable };
-	tun = (struct loop_fd){ .fd = tun_fd, .stage = LOOP_TUN,
-	    .readable = tun_readable };
-	bound = lns.config.bind_address;
-	tx.n = up.n = 0;
-	for (i = 0; i < BATCH; i++)
-		prepare(i);
-	if (!loop_add(&udp) || (tun_fd >= 0 && !loop_add(&tun))) {
-		snprintf(err, errlen, "watching the L2TP socket: %s",
-		    strerror(errno));
-		forward_exit();
+	if (!tundev_open(tun_fd, err, errlen)) {
+		lac_close();
 		return false;
 	}
 	loop_at_turn_end(&hook);
 	return true;
 }
 
-/* The TUN's descriptor is closed by tun_close(). */
 void
 forward_exit(void)
 {
 	forward_flush();
-	loop_del(&udp);
-	loop_del(&tun);
-	if (udp.fd >= 0)
-		close(udp.fd);
-	udp.fd = tun.fd = -1;
+	tundev_close();
+	lac_close();
 }

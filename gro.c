@@ -148,7 +148,7 @@ read_ip(struct flow *f)
 }
 
 static void
-read_flow(struct flow *f, uint8_t *ip, size_t len, bool udp)
+read_flow(struct flow *f, uint8_t *ip, size_t len, const struct gro *g)
 {
 	uint8_t protocol;
 
@@ -159,9 +159,9 @@ read_flow(struct flow *f, uint8_t *ip, size_t len, bool udp)
 	f->tcp = protocol == IPV4_TCP;
 	f->hash = mix(protocol, ip + addrs_at(f->ipv6), addrs_len(f->ipv6));
 	f->hash = mix(f->hash, ip + f->l4, 4);
-	if (f->tcp)
+	if (f->tcp && g->tcp)
 		read_tcp(f);
-	else if (udp)
+	else if (!f->tcp && g->udp)
 		read_udp(f);
 }
 
@@ -290,7 +290,7 @@ gro_add(struct gro *gro, uint8_t *ip, size_t len)
 	struct gro_group *g;
 	struct flow f;
 
-	read_flow(&f, ip, len, gro->udp);
+	read_flow(&f, ip, len, gro);
 	gro->packet[n] = (struct gro_packet){ .ip = ip, .len = (uint16_t)len };
 	/* Nobody knows which flow it belongs to: nothing may pass it. */
 	if (f.fragment)

@@ -43,7 +43,7 @@ struct gro_group {
 };
 
 struct gro {
-	bool udp;			/* the device takes UDP_L4 */
+	bool tcp, udp;			/* what the device takes joined */
 	uint16_t npackets, ngroups;
 	uint16_t bucket[GRO_BUCKETS];	/* group + 1 */
 	struct gro_packet packet[GRO_PACKETS];

@@ -73,7 +73,14 @@
 /* A buffer that netlink headers may lie in. */
 #define NETLINK_BUF(buf, size)	char buf[size] __attribute__((aligned(8)))
 
+/* Of linux/if_tun.h since 6.2; an older header may be what we build with. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4	0x20
+#define TUN_F_USO6	0x40
+#endif
+
 static int tun_fd = -1;
+static bool has_vnet, has_uso;
 static char name[IFNAMSIZ];
 static unsigned int ifindex;
 static uint32_t seq;
@@ -215,12 +222,53 @@ attr_u32(const struct attrs *a, int type)
 
 /* --- the device --------------------------------------------------------- */
 
+bool
+tun_has_vnet(void)
+{
+	return has_vnet;
+}
+
+bool
+tun_has_uso(void)
+{
+	return has_uso;
+}
+
+/*
+ * Super-packets and unfinished checksums, as far as this kernel has them: UDP
+ * came later than TCP.
+ */
+static void
+set_offload(void)
+{
+	unsigned int tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+
+	has_uso = has_vnet && ioctl(tun_fd, TUNSETOFFLOAD,
+	    tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+	if (has_vnet && !has_uso && ioctl(tun_fd, TUNSETOFFLOAD, tcp) < 0)
+		log_warn("this kernel's TUN device has no offloads");
+}
+
+/* TUNSETIFF, with a virtio_net_hdr if that is wanted and there. */
+static bool
+set_interface(struct ifreq *ifr)
+{
+	has_vnet = false;
+	ifr->ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
+	if (lns.config.offload && ioctl(tun_fd, TUNSETIFF, ifr) == 0) {
+		has_vnet = true;
+		return true;
+	}
+	ifr->ifr_flags = IFF_TUN | IFF_NO_PI;
+	return ioctl(tun_fd, TUNSETIFF, ifr) == 0;
+}
+
 /* Creates it; the kernel tells its name, which may have been left to it. */
 static bool
 create_device(char *err, size_t errlen)
 {
 	const char *want = lns.config.tundevicename;
-	struct ifreq ifr = { .ifr_flags = IFF_TUN | IFF_NO_PI };
+	struct ifreq ifr = { 0 };
 
 	if (strlen(want) >= IFNAMSIZ) {
 		snprintf(err, errlen, "tundevicename %s: longer than %d "
@@ -233,11 +281,12 @@ create_device(char *err, size_t errlen)
 		snprintf(err, errlen, "%s: %s", TUN_DEVICE, strerror(errno));
 		return false;
 	}
-	if (ioctl(tun_fd, TUNSETIFF, &ifr) < 0) {
+	if (!set_interface(&ifr)) {
 		snprintf(err, errlen, "creating TUN device %s: %s", want,
 		    strerror(errno));
 		return false;
 	}
+	set_offload();
 	snprintf(name, sizeof(name), "%s", ifr.ifr_name);
 	ifindex = if_nametoindex(name);
 	if (ifindex == 0)

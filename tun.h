@@ -16,6 +16,10 @@ int tun_open(char *err, size_t errlen);
 void tun_close(void);
 const char *tun_name(void);
 
+/* Does each packet carry a virtio_net_hdr; may it be a joined UDP packet? */
+bool tun_has_vnet(void);
+bool tun_has_uso(void);
+
 /* The device's own address; the source of our ICMP. */
 uint32_t tun_address(void);
 

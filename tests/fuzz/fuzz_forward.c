@@ -95,6 +95,18 @@ ppp_mtu(const struct session *s)
 }
 
 bool
+tun_has_vnet(void)
+{
+	return false;
+}
+
+bool
+tun_has_uso(void)
+{
+	return false;
+}
+
+bool
 tun_address_own(uint32_t addr)
 {
 	return addr == OURS;

@@ -185,7 +185,7 @@ test_defaults(void **state)
 		{ "radius_require_message_authenticator", "auto" },
 		{ "radius_max_outstanding", "16384" },
 		{ "radius_accounting_queue", "65536" },
-		{ "socket_buffer", "8388608" },
+		{ "socket_buffer", "8388608" }, { "offload", "yes" },
 		{ "bind_address", "0.0.0.0" }, { "pid_file", "\"\"" },
 	};
 	char out[CONFIG_PRINTED];

@@ -119,6 +119,18 @@ icmp_too_big(const uint8_t *ip, size_t len, uint16_t mtu)
 }
 
 bool
+tun_has_vnet(void)
+{
+	return false;
+}
+
+bool
+tun_has_uso(void)
+{
+	return false;
+}
+
+bool
 tun_address_own(uint32_t addr)
 {
 	return addr == OURS;

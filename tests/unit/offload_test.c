@@ -283,7 +283,7 @@ static size_t
 join_all(size_t n)
 {
 	gro_reset(&gro);
-	gro.udp = true;
+	gro.tcp = gro.udp = true;
 	for (size_t i = 0; i < n; i++) {
 		memcpy(copy[i].b, sent[i].b, sent[i].len);
 		gro_add(&gro, copy[i].b, sent[i].len);

@@ -1,0 +1,216 @@
+/*
+ * forward_tun.c - the TUN device: packets in, packets out, many at once
+ *
+ * In: packets are read one by one, which is all that the device offers, but
+ * into one arena behind each other, a handful before the first is looked at:
+ * so the table lookups of the later ones can be started while the earlier
+ * ones are worked on.  With IFF_VNET_HDR the kernel hands down super-packets
+ * of up to 64 KiB and leaves checksums to us.
+ *
+ * Out: a batch is joined by gro.c and written a group at a time.
+ *
+ * Owns:     the batch on its way to the device; the descriptor is tun.c's.
+ * Calls:    forward_from_tun() and forward_super_from_tun().
+ * Lifetime: tundev_open() to tundev_close().
+ */
+#include "forward_io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "forward.h"
+#include "gro.h"
+#include "log.h"
+#include "loop.h"
+#include "table.h"
+#include "tun.h"
+
+#define READS		32		/* packets read before the first is
+					 * worked on */
+#define READ_MAX	65536		/* a super-packet */
+
+/* What must be free in the arena: a packet, and headers for its segments. */
+#define READ_SPACE	(FORWARD_HEADROOM + READ_MAX + LAC_ROOM)
+
+static struct loop_fd tun = { .fd = -1 };
+static bool vnet;			/* IFF_VNET_HDR is on */
+
+static struct gro gro;
+static uint32_t sids[GRO_PACKETS];	/* of the packets in gro */
+static struct iovec iov[GRO_PACKETS + 1];
+
+/* --- out ------------------------------------------------------------------ */
+
+/* What was counted for a subscriber did not pass. */
+static void
+group_failed(const struct gro_group *g, int error)
+{
+	static struct log_limit limit;
+	uint16_t n = g->first;
+
+	log_limited(&limit, LOG_L_WARN, 0, sids[n],
+	    "writing to the TUN device: %s", strerror(error));
+	for (unsigned int i = 0; i < g->count; i++) {
+		struct session *s = session_by_sid(sids[n]);
+
+		COUNT(eth_tx_errors);
+		if (s != NULL) {
+			s->rx_octets -= gro.packet[n].len;
+			s->rx_packets--;
+		}
+		n = (uint16_t)(gro.packet[n].next - 1);
+	}
+}
+
+static void
+write_group(unsigned int i)
+{
+	const struct gro_group *g = &gro.group[i];
+	uint8_t header[VNET_HDR];
+	size_t n = gro_iov(&gro, i, header, iov);
+	ssize_t done = vnet ? writev(tun.fd, iov, (int)n) :
+	    writev(tun.fd, iov + 1, (int)n - 1);
+
+	if (done < 0) {
+		group_failed(g, errno);
+		return;
+	}
+	COUNT_ADD(eth_tx_packets, g->count);
+	COUNT_ADD(eth_tx_bytes, g->len + (g->count - 1u) * g->hlen);
+}
+
+void
+tundev_flush(void)
+{
+	if (gro.npackets == 0)
+		return;
+	for (unsigned int i = 0; i < gro.ngroups; i++)
+		write_group(i);
+	gro_reset(&gro);
+}
+
+void
+tundev_put(uint8_t *ip, size_t len, uint32_t sid)
+{
+	if (gro.npackets == GRO_PACKETS)
+		tundev_flush();
+	sids[gro.npackets] = sid;
+	gro_add(&gro, ip, len);
+}
+
+/* --- in ------------------------------------------------------------------- */
+
+/* A packet that was read, still to be worked on. */
+struct read {
+	uint8_t *ip;
+	size_t len;
+	struct vnet v;
+};
+
+/*
+ * 1: a packet; 0: nothing more to read for now.  A device that somebody
+ * removed stays "readable" for ever: it is not asked again.
+ */
+static int
+read_packet(struct read *r)
+{
+	static struct log_limit limit;
+	uint8_t header[VNET_HDR] = { 0 };
+	struct iovec to[2] = { { header, VNET_HDR } };
+	ssize_t n;
+
+	if (lac_space() < READ_SPACE)
+		return 0;
+	to[1] = (struct iovec){ lac_room(0) + FORWARD_HEADROOM, READ_MAX };
+	n = vnet ? readv(tun.fd, to, 2) : readv(tun.fd, to + 1, 1);
+	if (n >= (vnet ? VNET_HDR : 1)) {
+		r->ip = to[1].iov_base;
+		r->len = (size_t)n - (vnet ? VNET_HDR : 0);
+		vnet_decode(header, &r->v);
+		lac_keep(FORWARD_HEADROOM + r->len);
+		lac_hold();
+		return 1;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	COUNT(eth_rx_errors);
+	if (n < 0 && errno == EBADFD) {
+		log_crit("the TUN device is gone; no packet can pass until "
+		    "the daemon is started again");
+		loop_del(&tun);
+		return 0;
+	}
+	log_limited(&limit, LOG_L_ERROR, 0, 0, "reading the TUN device: %s",
+	    n < 0 ? strerror(errno) : "end of file");
+	return 0;
+}
+
+static void
+work_on(struct read *r)
+{
+	if (r->v.gso_type != VNET_GSO_NONE) {
+		forward_super_from_tun(r->ip, r->len, &r->v);
+		return;
+	}
+	if ((r->v.flags & VNET_F_NEEDS_CSUM) != 0 &&
+	    !gso_complete_checksum(r->ip, r->len, &r->v)) {
+		COUNT(eth_rx_errors);
+		return;
+	}
+	forward_from_tun(r->ip, r->len);
+}
+
+/* Reads a handful and works on it; false when there is nothing more. */
+static bool
+read_some(void)
+{
+	struct read r[READS];
+	unsigned int n, i;
+
+	if (lac_space() < READ_SPACE)
+		lac_reset();
+	for (n = 0; n < READS && read_packet(&r[n]) > 0; n++)
+		forward_prefetch(r[n].ip, r[n].len);
+	for (i = 0; i < n; i++)
+		work_on(&r[i]);
+	return n == READS || lac_space() < READ_SPACE;
+}
+
+static void
+tun_readable(struct loop_fd *f)
+{
+	int64_t rounds = lns.config.multi_read_count * 2;
+
+	(void)f;
+	while (rounds-- > 0 && read_some())
+		continue;
+	lac_reset();
+}
+
+/* --- start and stop --------------------------------------------------------- */
+
+bool
+tundev_open(int fd, char *err, size_t errlen)
+{
+	vnet = tun_has_vnet();
+	gro_reset(&gro);
+	gro.tcp = vnet;
+	gro.udp = vnet && tun_has_uso();
+	tun = (struct loop_fd){ .fd = fd, .stage = LOOP_TUN,
+	    .readable = tun_readable };
+	if (fd < 0 || loop_add(&tun))
+		return true;
+	snprintf(err, errlen, "watching the TUN device: %s", strerror(errno));
+	return false;
+}
+
+/* The descriptor is closed by tun_close(). */
+void
+tundev_close(void)
+{
+	loop_del(&tun);
+	tun.fd = -1;
+}
