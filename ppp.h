@@ -40,7 +40,8 @@ struct cp {
 	uint16_t restart;		/* restart counter */
 	uint16_t requests;		/* sent since not open; */
 	uint16_t credit;		/* of these, Naked or rejected */
-	uint16_t failures;		/* Naks sent in a row */
+	uint16_t failures;		/* Naks sent in a row, */
+	uint8_t refused_id;		/* the last of them to this id */
 	uint32_t options_off;		/* bit n: our option row n is dropped */
 	struct timer timer;		/* the Restart timer */
 };

@@ -273,11 +273,17 @@ do_sca(struct cp *cp, const struct cp_input *in)
 	cp_send(cp, in->reply, in->reply_len);
 }
 
+/*
+ * The same request again means that our answer was lost, not that there is no
+ * agreement: only another one counts (RFC 1661 4.6, 5.1).
+ */
 static void
 do_scn(struct cp *cp, const struct cp_input *in)
 {
-	if (cp->failures < UINT16_MAX)
+	if (cp->failures < UINT16_MAX &&
+	    (cp->failures == 0 || in->pkt->id != cp->refused_id))
 		cp->failures++;
+	cp->refused_id = in->pkt->id;
 	cp_send(cp, in->reply, in->reply_len);
 }
 

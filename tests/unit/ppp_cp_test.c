@@ -424,6 +424,25 @@ test_max_failure(void **state)
 	assert_int_equal(fake_take()->data[0], CONFIGURE_NAK);
 }
 
+/* The same request again: our answer was lost, which is no disagreement. */
+static void
+test_failures_of_a_repeat(void **state)
+{
+	(void)state;
+	start();
+	fake_take();
+	for (int i = 0; i < 3 * lns.config.ppp_max_failure; i++) {
+		give(CONFIGURE_REQUEST, 7, "\x0a\3\2", 3);
+		assert_int_equal(fake_take()->data[0], CONFIGURE_NAK);
+	}
+	for (int i = 1; i < lns.config.ppp_max_failure; i++) {
+		give(CONFIGURE_REQUEST, (uint8_t)(7 + i), "\x0a\3\2", 3);
+		assert_int_equal(fake_take()->data[0], CONFIGURE_NAK);
+	}
+	give(CONFIGURE_REQUEST, 99, "\x0a\3\2", 3);
+	assert_int_equal(fake_take()->data[0], CONFIGURE_REJECT);
+}
+
 /* An answer counts once, and only to the last request, word for word. */
 static void
 test_answers(void **state)
@@ -514,6 +533,7 @@ main(void)
 		cmocka_unit_test_setup(test_acks_for_ever, setup),
 		cmocka_unit_test_setup(test_naks_for_ever, setup),
 		cmocka_unit_test_setup(test_max_failure, setup),
+		cmocka_unit_test_setup(test_failures_of_a_repeat, setup),
 		cmocka_unit_test_setup(test_answers, setup),
 		cmocka_unit_test_setup(test_rejected, setup),
 		cmocka_unit_test_setup(test_review, setup),
