@@ -773,7 +773,7 @@ enum {
 	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_SIZE, O_PPS,
 	O_SECONDS, O_GSO, O_NO_GRO, O_TUN, O_TUN_BARE, O_TUN_OFFLOAD, O_QUIET,
 	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT, O_LOSS, O_DUP,
-	O_REORDER, O_DELAY, O_FAST
+	O_REORDER, O_DELAY, O_PLAIN
 };
 
 static const struct row {
@@ -801,8 +801,8 @@ static const struct row {
 	{ "hide", O_HIDE, NULL, "hide AVPs (needs --secret)" },
 	{ "rws", O_RWS, "N", "receive window we advertise [64]" },
 	{ "retries", O_RETRIES, "N", "of a control message [5]" },
-	{ "fast-retransmit", O_FAST, NULL,
-	    "of control messages, after three equal acks" },
+	{ "plain-retransmit", O_PLAIN, NULL,
+	    "of control messages by the timer only" },
 	{ "hello", O_HELLO, "S", "after this silence, 0 = never [60]" },
 	{ "hold", O_HOLD, "S",
 	    "stay up, then stop [until a signal, or the blast's end]" },
@@ -1071,8 +1071,8 @@ option_traffic(int c, const char *name, const char *a)
 	case O_NO_GRO:
 		o->gro = false;
 		break;
-	case O_FAST:
-		o->fast_retransmit = true;
+	case O_PLAIN:
+		o->plain_retransmit = true;
 		break;
 	case O_LOSS:
 		o->loss = arg_num(name, a, 0, 100);

@@ -63,7 +63,7 @@ struct options {
 	double seconds;
 	uint64_t seed;
 	double loss, dup, reorder, delay;	/* of the link, %, %, %, ms */
-	bool impaired, fast_retransmit;
+	bool impaired, plain_retransmit;
 	bool quiet;
 };
 
@@ -89,7 +89,13 @@ struct tunnel {
 	struct msg *head, *tail, *next;	/* unacknowledged; next to be sent */
 	uint32_t cwnd, cwnd_part, ssthresh, peer_rws;
 	uint32_t tries;			/* transmissions of the head */
-	uint32_t same_acks;		/* ZLBs in a row that acked nothing */
+	uint32_t opened;		/* SCCRQs without an SCCRP */
+	/* recovery from losses: RFC 6582 */
+	bool recovering;		/* until una reaches recover */
+	uint16_t recover;
+	uint32_t same_acks;		/* ZLBs that repeated una */
+	uint32_t same_enough;		/* for the head to be sent again */
+	uint32_t fast;			/* times it was */
 	struct msg **held;		/* out of order, by Ns % rws */
 	bool ack_due, ack_listed, settled;
 	struct tunnel *ack_next;	/* list of those with an ack due */
@@ -152,7 +158,7 @@ struct session {
 	bool tx_acfc, tx_pfc, seq_tx, seq_required;
 	uint8_t term_id, term_tries, auth_tries, auth_id;
 	uint8_t chap_value[16];
-	bool auth_waiting;
+	bool auth_waiting, challenged;
 	uint16_t data_ns, data_nr;
 	struct timer timer;		/* set-up limit, hold, restart */
 	struct timer auth_timer;
@@ -207,7 +213,7 @@ struct counts {
 	uint64_t hello_rx, hello_tx, sli_rx, wen_rx;
 	uint64_t echo_tx, echo_rx, echo_lost, echo_peer, echo_bad;
 	uint64_t ppp_bad, ppp_protocol_rejects, lcp_renegotiated,
-	    rechallenged, chap_resent, addr_twice;
+	    rechallenged, chap_resent, chap_late, addr_twice;
 	uint64_t probe_tx, probe_rx, probe_dup, probe_reorder, probe_corrupt;
 	uint64_t blast_tx, blast_rx, blast_corrupt, blast_bytes_rx;
 	uint64_t ip_rx, ip_wrong_dst;

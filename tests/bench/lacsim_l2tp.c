@@ -9,7 +9,11 @@
  * An acknowledgement rides on any message of the same turn of the loop; when
  * there is none a ZLB is sent at the end of the turn.  A ZLB is never answered.
  * After a time-out everything from the lost message on is sent again under
- * slow start; peers that held the rest say so by a jump of Nr.
+ * slow start; peers that held the rest say so by a jump of Nr.  Before that,
+ * ZLBs that repeat an Nr have the oldest message sent again, and an Nr that
+ * moves only part of the way the next (RFC 5681 3.2, RFC 6582).  Our own ZLB
+ * goes at once when something came early, so that the LNS can do the same.
+ * With --plain-retransmit there is nothing of this, as in most LACs.
  *
  * Owns:     struct tunnel, its queues and its map of session ids.
  * Calls:    net_*() below, ppp_start()/ppp_input() and lacsim.c above.
@@ -25,6 +29,8 @@
 #define CTL_HEADER	12
 #define MSG_MAX		1200
 #define LINGER		(31 * NS_SEC)	/* RFC 2661 5.7 */
+#define REPLY_WAIT	(15 * NS_SEC)	/* for SCCRP once SCCRQ is acked */
+#define OPEN_TRIES	4
 
 enum {				/* message types, RFC 2661 3.2 */
 	SCCRQ = 1, SCCRP = 2, SCCCN = 3, STOPCCN = 4, HELLO = 6, OCRQ = 7,
@@ -46,6 +52,7 @@ struct msg {
 	uint16_t ns;
 	uint16_t starts;	/* an ICCN: our id of the call whose PPP begins */
 	uint32_t sent;		/* times */
+	bool lately;		/* since the last loss was seen */
 	size_t len;
 	uint8_t data[];		/* from the header on */
 };
@@ -305,7 +312,7 @@ ctl_zlb(struct tunnel *t)
 	uint8_t h[CTL_HEADER] = { CTL_FLAGS >> 8, CTL_FLAGS & 255, 0,
 	    CTL_HEADER };
 
-	ctl_put(t, h, sizeof(h), t->ns);
+	ctl_put(t, h, sizeof(h), t->snd_max);
 	L.c.ctl_zlb_tx++;
 }
 
@@ -362,6 +369,12 @@ call_through(struct tunnel *t, uint16_t lsid)
 }
 
 static void
+ctl_rtx_timer(struct tunnel *t)
+{
+	timer_set(&L.wheel, &t->rtx, L.now + rtx_interval(t->tries));
+}
+
+static void
 ctl_transmit(struct tunnel *t, struct msg *m)
 {
 	if (m->sent++)
@@ -369,25 +382,54 @@ ctl_transmit(struct tunnel *t, struct msg *m)
 	if ((uint16_t)(m->ns - t->snd_max) < 0x8000)
 		t->snd_max = (uint16_t)(m->ns + 1);
 	ctl_put(t, m->data, m->len, m->ns);
-	if (m == t->head) {
-		t->tries++;
-		timer_set(&L.wheel, &t->rtx, L.now + rtx_interval(t->tries));
-	}
 	if (m->starts && m->sent == 1)
 		call_through(t, m->starts);
+}
+
+/* A ZLB that repeats an Nr says that one of ours has arrived, early. */
+static uint32_t
+ctl_window(const struct tunnel *t)
+{
+	uint32_t w = t->cwnd;
+
+	if (t->next->ns == t->snd_max)
+		w += t->same_acks;
+	return w < t->peer_rws ? w : t->peer_rws;
 }
 
 static void
 ctl_pump(struct tunnel *t)
 {
-	uint32_t window = t->cwnd < t->peer_rws ? t->cwnd : t->peer_rws;
-
-	while (t->next && (uint16_t)(t->next->ns - t->una) < window) {
+	while (t->next && (uint16_t)(t->next->ns - t->una) < ctl_window(t)) {
 		struct msg *m = t->next;
 
 		t->next = m->next;
+		if (m == t->head) {
+			t->tries++;
+			ctl_rtx_timer(t);
+		}
+		m->lately = true;
 		ctl_transmit(t, m);
 	}
+}
+
+/*
+ * Something is lost: recovery, until all that has been sent by now is acked.
+ * RFC 2661 appendix A has a window of one then; 5.8 wants every LNS to take
+ * four, and with less than four the next loss could not be seen.
+ */
+static void
+ctl_loss(struct tunnel *t)
+{
+	uint32_t least = L.o.plain_retransmit ? 1 :
+	    t->peer_rws < 4 ? t->peer_rws : 4;
+
+	t->ssthresh = t->cwnd / 2 > least ? t->cwnd / 2 : least;
+	t->cwnd_part = 0;
+	t->recover = t->snd_max;
+	t->recovering = !L.o.plain_retransmit;
+	for (struct msg *m = t->head; m && m->sent; m = m->next)
+		m->lately = false;
 }
 
 static void
@@ -401,39 +443,97 @@ ctl_timeout(struct timer *tm)
 		tunnel_forget(t, R_TUNNEL_LOST);
 		return;
 	}
-	/* RFC 2661 appendix A, and go back to the first one missing. */
-	t->ssthresh = t->cwnd / 2 ? t->cwnd / 2 : 1;
-	t->cwnd = 1;
-	t->cwnd_part = 0;
+	ctl_loss(t);
+	if (L.o.plain_retransmit)
+		t->cwnd = 1;
+	else if (t->cwnd > 4)
+		t->cwnd = 4;
+	t->same_acks = 0;
+	t->same_enough = 3;
 	t->next = t->head;
 	ctl_pump(t);
 }
 
+/* The oldest once more; the timer goes on. */
+static void
+ctl_again(struct tunnel *t)
+{
+	uint16_t out = (uint16_t)(t->snd_max - t->una);
+
+	/* Those out may all be answered by the same Nr; more may not. */
+	t->same_enough = t->same_acks + out + 2;
+	t->head->lately = true;
+	ctl_transmit(t, t->head);
+}
+
 /*
- * With --fast-retransmit: a peer that says the same Nr three times over has
- * got what came after the message it misses.  TCP does this; RFC 2661 does
- * not ask for it.
+ * The same Nr once more: something after the oldest has arrived.  Two are
+ * enough when there can hardly be three.
  */
 static void
-ctl_same_ack(struct tunnel *t, bool zlb)
+ctl_same_ack(struct tunnel *t)
 {
-	if (!L.o.fast_retransmit || !zlb || !t->head || !t->head->sent ||
-	    ++t->same_acks != 3)
+	uint16_t out = (uint16_t)(t->snd_max - t->una);
+
+	if (L.o.plain_retransmit || out < 2 || t->head == t->next)
 		return;
-	t->ssthresh = t->cwnd / 2 ? t->cwnd / 2 : 1;
-	ctl_transmit(t, t->head);
+	t->same_acks++;
+	ctl_pump(t);
+	if (!t->recovering)
+		t->same_enough = out <= 4 ? 2 : 3;
+	if (t->same_acks < t->same_enough || t->fast >= 3)
+		return;
+	t->fast++;
+	if (!t->recovering) {
+		ctl_loss(t);
+		t->cwnd = t->ssthresh;
+	}
+	ctl_again(t);
+}
+
+static void
+ctl_grow(struct tunnel *t)
+{
+	if (t->cwnd >= t->peer_rws)
+		return;
+	if (t->cwnd < t->ssthresh) {
+		t->cwnd++;
+	} else if (++t->cwnd_part >= t->cwnd) {
+		t->cwnd++;
+		t->cwnd_part = 0;
+	}
+}
+
+/* Nr has moved by n, and `jumped` past what has been sent again. */
+static void
+ctl_recovery(struct tunnel *t, uint16_t n, bool jumped)
+{
+	t->fast = 0;
+	t->same_acks = t->same_acks > n ? t->same_acks - n : 0;
+	if (!t->recovering || (uint16_t)(t->una - t->recover) < 0x8000) {
+		t->recovering = false;
+		t->same_acks = 0;
+		return;
+	}
+	while (jumped && t->next && t->next->sent)
+		t->next = t->next->next;
+	if (t->head != t->next && !t->head->lately)
+		ctl_again(t);
+	else
+		t->same_enough = 3;
 }
 
 static void
 ctl_acked(struct tunnel *t, uint16_t nr, bool zlb)
 {
-	uint16_t n = (uint16_t)(nr - t->una);
+	uint16_t n = (uint16_t)(nr - t->una), left;
+	bool jumped = t->next && n > (uint16_t)(t->next->ns - t->una);
 
-	if (!n)
-		ctl_same_ack(t, zlb);
+	if (!n && zlb && t->head)
+		ctl_same_ack(t);
 	if (!n || n > (uint16_t)(t->snd_max - t->una))
 		return;		/* old, or of what was never sent */
-	while (n--) {
+	for (left = n; left; left--) {
 		struct msg *m = t->head;
 
 		if (t->next == m)
@@ -442,24 +542,16 @@ ctl_acked(struct tunnel *t, uint16_t nr, bool zlb)
 		t->una++;
 		free(t->last);
 		t->last = m;
-		if (t->cwnd < t->ssthresh) {
-			t->cwnd++;
-		} else if (++t->cwnd_part >= t->cwnd) {
-			t->cwnd++;
-			t->cwnd_part = 0;
-		}
+		ctl_grow(t);
 	}
-	if (t->cwnd > t->peer_rws)
-		t->cwnd = t->peer_rws;
 	t->tries = 0;
-	t->same_acks = 0;
 	timer_stop(&t->rtx);
-	if (!t->head) {
+	if (!t->head)
 		t->tail = NULL;
-	} else if (t->head->sent) {
-		/* The timer counts from the last time the head was sent. */
+	ctl_recovery(t, n, jumped);
+	if (t->head && t->head != t->next) {
 		t->tries = 1;
-		timer_set(&L.wheel, &t->rtx, L.now + rtx_interval(1));
+		ctl_rtx_timer(t);
 	}
 	ctl_pump(t);
 }
@@ -583,11 +675,33 @@ tunnel_reset(struct tunnel *t)
 	t->cwnd = 1;
 	t->cwnd_part = 0;
 	t->ssthresh = t->peer_rws = 4;
-	t->tries = t->same_acks = 0;
+	t->tries = t->same_acks = t->fast = 0;
+	t->recovering = false;
 	t->ack_due = t->peer_pinned = false;
 	t->rtx.fn = ctl_timeout;
-	t->hello.fn = tunnel_hello;
 	t->last_rx = L.now;
+}
+
+/*
+ * The SCCRQ is acknowledged, but no SCCRP has come: an LNS does not send that
+ * for ever to a stranger.  So once more, as another tunnel.
+ */
+static void
+tunnel_no_reply(struct timer *tm)
+{
+	struct tunnel *t = container_of(tm, struct tunnel, hello);
+
+	if (t->state != T_WAIT_CTL_REPLY)
+		return;
+	if (t->head) {		/* that has its own retries */
+		timer_set(&L.wheel, &t->hello, L.now + REPLY_WAIT);
+		return;
+	}
+	if (t->opened < OPEN_TRIES)
+		t->state = T_IDLE;	/* not failed yet */
+	tunnel_forget(t, R_TUNNEL_REFUSED);
+	if (t->opened < OPEN_TRIES && !timer_on(&t->restart))
+		tunnel_open(t);
 }
 
 void
@@ -604,6 +718,9 @@ tunnel_open(struct tunnel *t)
 	L.by_tid[t->ltid] = t;
 	L.tunnels_open++;
 	t->state = T_WAIT_CTL_REPLY;
+	t->opened++;
+	t->hello.fn = tunnel_no_reply;
+	timer_set(&L.wheel, &t->hello, L.now + REPLY_WAIT);
 	avp16(&o, AVP_VERSION, 0x0100);
 	avp32(&o, AVP_FRAMING_CAP, 3);
 	avp32(&o, AVP_BEARER_CAP, 3);
@@ -724,9 +841,12 @@ recv_SCCRP(struct tunnel *t, const struct ctl *c)
 		avp(&o, AVP_RESPONSE, sum, 16);
 	}
 	t->state = T_ESTABLISHED;
+	t->opened = 0;
 	L.tunnels_up++;
 	L.c.tunnels_up++;
 	msg_send(t, &o);
+	timer_stop(&t->hello);
+	t->hello.fn = tunnel_hello;
 	if (L.o.hello > 0)
 		timer_set(&L.wheel, &t->hello,
 		    L.now + (uint64_t)(L.o.hello * 1e9));
@@ -942,6 +1062,9 @@ ctl_sequence(struct tunnel *t, const uint8_t *p, size_t n)
 	}
 	if (ahead) {
 		ctl_hold(t, p, n, ns);
+		/* By itself and each time, so that the gap is seen. */
+		if (!L.o.plain_retransmit && ahead < L.o.rws)
+			ctl_zlb(t);
 		return;
 	}
 	ltid = t->ltid;
@@ -973,7 +1096,7 @@ linger_input(uint16_t tid, const uint8_t *p, size_t n)
 	t.src = l->src;
 	t.peer = l->peer;
 	t.rtid = l->rtid;
-	t.ns = l->ns;
+	t.snd_max = l->ns;
 	t.nr = l->nr;
 	ctl_zlb(&t);
 }

@@ -832,7 +832,7 @@ auth_begin(struct session *s)
 {
 	s->state = S_AUTH;
 	s->auth_tries = 0;
-	s->auth_waiting = false;
+	s->auth_waiting = s->challenged = false;
 	if (s->phase_auth == AUTH_ANY) {
 		ipcp_begin(s);
 		return;
@@ -885,8 +885,14 @@ chap_challenge(struct session *s, uint8_t id, struct in i)
 		L.c.ppp_bad++;
 		return;
 	}
+	/* An older one, overtaken on a bad link: nobody waits for it. */
+	if (s->challenged && (uint8_t)(s->auth_id - id - 1) < 16) {
+		L.c.chap_late++;
+		return;
+	}
 	if (s->state != S_AUTH)
 		L.c.rechallenged++;
+	s->challenged = true;
 	s->auth_id = id;
 	md5_init(&m);
 	md5_update(&m, 1, &id);

@@ -178,6 +178,7 @@ json_data(struct json *j)
 	json_u64(j, "renegotiated_by_peer", L.c.lcp_renegotiated);
 	json_u64(j, "rechallenged", L.c.rechallenged);
 	json_u64(j, "chap_resent", L.c.chap_resent);
+	json_u64(j, "chap_late", L.c.chap_late);
 	json_u64(j, "ip_received", L.c.ip_rx);
 	json_u64(j, "ip_not_ours", L.c.ip_wrong_dst);
 	json_u64(j, "tun_to_lns", L.c.tun_tx);
