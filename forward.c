@@ -43,6 +43,7 @@
 #define PPP_IPV4	0x0021		/* RFC 1332 3 */
 
 #define PLAIN_HEADER	6		/* flags, tunnel id, session id */
+#define SEQUENCE_LATE	1024		/* packets */
 
 static struct loop_hook hook = { .run = forward_flush };
 
@@ -278,15 +279,17 @@ struct data {
 
 /*
  * RFC 2661 5.4: with sequence numbers in use, what is old or a duplicate is
- * not delivered; a gap is.  Where the LAC did not promise them they may still
- * come, and are of no meaning.
+ * not delivered; a gap is.  Nothing on a network is late by SEQUENCE_LATE
+ * packets: then the LAC has begun anew, or never began at zero, and would
+ * else not be heard for half the numbers there are.  Where it did not promise
+ * numbers they may still come, and are of no meaning.
  */
 static bool
 in_sequence(struct session *s, const struct data *d)
 {
 	if (!d->sequenced || (s->flags & SF_RECV_SEQ) == 0)
 		return true;
-	if ((int16_t)(uint16_t)(d->Ns - s->data_Nr) < 0)
+	if ((uint16_t)(s->data_Nr - d->Ns - 1) < SEQUENCE_LATE)
 		return false;
 	s->data_Nr = (uint16_t)(d->Ns + 1);
 	return true;
