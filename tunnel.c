@@ -34,6 +34,7 @@
 #define HALF_OPEN_RETRIES 2	/* of the SCCRP */
 #define CLOSE_POLL_MS	1000	/* does our StopCCN still wait? */
 #define REPEAT_MS	3000	/* an SCCRQ may still be under way so long */
+#define CDNS_MAX	30000	/* in the queue, with room for the StopCCN */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -225,7 +226,10 @@ tunnel_exit(void)
 	}
 }
 
-/* Every session goes; with a CDN each if the peer should hear of them. */
+/*
+ * Every session goes; with a CDN each if the peer should hear of them.  Those
+ * for whom there is no room are meant by the StopCCN (5.7).
+ */
 static void
 drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
     const char *reason, bool each)
@@ -235,7 +239,7 @@ drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
 
 	for (s = session_by_sid(sid); s != NULL; s = next) {
 		next = session_by_sid(session_local(s)->next);
-		if (each)
+		if (each && tunnel_local(t)->ctl.queued < CDNS_MAX)
 			session_shutdown(s, cause, result, 0, reason);
 		else
 			session_kill(s, cause, reason);
@@ -286,6 +290,17 @@ tunnel_lost(struct tunnel *t, const char *reason)
 	tunnel_free(t);
 }
 
+/* As a flood of forged SCCRQs brings about: without a line for each. */
+static void
+half_open_lost(struct tunnel *t, const char *reason)
+{
+	static struct log_limit limit;
+
+	log_limited(&limit, LOG_L_INFO, t->tid, 0, "tunnel %u (%s): cleared: "
+	    "%s", t->tid, t->hostname, reason);
+	tunnel_free(t);
+}
+
 static void
 life_fire(struct timer *timer)
 {
@@ -293,10 +308,7 @@ life_fire(struct timer *timer)
 	struct tunnel *t = l->ctl.owner;
 
 	if (t->state == T_WAIT_CTL_CONN) {
-		log_tunnel(LOG_L_INFO, t,
-		    "tunnel %u (%s): cleared: no SCCCN came", t->tid,
-		    t->hostname);
-		tunnel_free(t);
+		half_open_lost(t, "no SCCCN came");
 	} else if (t->state == T_CLOSING && !ctl_idle(&l->ctl) &&
 	    !l->ctl.dead)
 		timer_arm(&l->life, CLOSE_POLL_MS);
@@ -338,9 +350,7 @@ ctl_dead(void *owner)
 	if (tunnel_local(t)->dying)
 		return;
 	if (t->state == T_WAIT_CTL_CONN) {
-		log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): cleared: SCCRP was "
-		    "never acknowledged", t->tid, t->hostname);
-		tunnel_free(t);
+		half_open_lost(t, "SCCRP was never acknowledged");
 		return;
 	}
 	COUNT(tunnel_timeout);
@@ -620,11 +630,14 @@ recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
 static void
 accept_SCCRQ(struct tunnel *t, const struct l2tp_msg *m)
 {
+	static struct log_limit limit;	/* anybody can send an SCCRQ */
+
 	if (tunnel_local(t)->opening) {
 		tunnel_shutdown(t, STOPCCN_FSM, 0, "a second SCCRQ", false);
 		return;
 	}
-	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): SCCRQ from %u.%u.%u.%u:%u, "
+	log_limited(&limit, LOG_L_INFO, t->tid, 0,
+	    "tunnel %u (%s): SCCRQ from %u.%u.%u.%u port %u, "
 	    "its id %u, ours %u, window %u", t->tid, t->hostname,
 	    t->peer.addr >> 24, t->peer.addr >> 16 & 255,
 	    t->peer.addr >> 8 & 255, t->peer.addr & 255, t->peer.port,
@@ -639,6 +652,7 @@ accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
 	struct tunnel_local *l = tunnel_local(t);
 	struct tunnel *old;
 	uint8_t want[16];
+	char on[64];
 
 	if (l->challenged) {
 		l2tp_challenge_response(want, L2TP_SCCCN,
@@ -660,7 +674,10 @@ accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
 	timer_disarm(&l->life);
 	l->up_since = timer_now();
 	hello_arm(t, 0);
-	tunnel_set_state(t, T_ESTABLISHED, "SCCCN");
+	snprintf(on, sizeof(on), "SCCCN from %u.%u.%u.%u port %u",
+	    t->peer.addr >> 24, t->peer.addr >> 16 & 255,
+	    t->peer.addr >> 8 & 255, t->peer.addr & 255, t->peer.port);
+	tunnel_set_state(t, T_ESTABLISHED, on);
 }
 
 static void
