@@ -403,7 +403,7 @@ idle_fire(struct timer *timer)
 	uint64_t idle = timer_now() - (uint64_t)s->last_data * 1000;
 	uint64_t limit = (uint64_t)s->idle_timeout * 1000;
 
-	if ((s->flags & SF_OPEN) != 0 && idle < limit) {
+	if (idle < limit) {	/* also if PPP is being negotiated just now */
 		timer_arm(timer, limit - idle);
 		return;
 	}
@@ -513,6 +513,7 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 void
 session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 {
+	static struct log_limit limit;
 	const char *text = NULL;
 	uint16_t error = 0, result = check_ICRQ(m, &error, &text);
 	struct session *s = NULL;
@@ -530,7 +531,8 @@ session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 		text = "no free session";
 	}
 	if (s == NULL) {
-		log_tunnel(LOG_L_INFO, t, "ICRQ refused: %s", text);
+		log_limited(&limit, LOG_L_INFO, t->tid, 0, "ICRQ refused: %s",
+		    text);
 		send_CDN(t, m->assigned_session,
 		    (uint16_t)(digest_random_u32() | 1), result, error, text);
 		return;
