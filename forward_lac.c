@@ -211,6 +211,9 @@ lac_put(const struct peer *p, void *part1, size_t len1, void *part2,
 	struct dest *d;
 	uint16_t n;
 
+	log_hex(0, sid, "to LAC", part1, len1);
+	if (len2 != 0)
+		log_hex(0, sid, "to LAC, continued", part2, len2);
 	if (q.nframes == FRAMES)
 		lac_flush();
 	d = find_dest(p);
