@@ -106,7 +106,8 @@ struct config {
 	int64_t l2tp_hello_interval;	/* s */
 	int64_t l2tp_retries;
 	int64_t l2tp_sccrq_rate;	/* SCCRQs a second and source */
-	int64_t max_sessions, max_tunnels;
+	int64_t l2tp_icrq_rate;		/* ICRQs a second and tunnel */
+	int64_t max_sessions, max_tunnels, max_starting;
 	int64_t radius_require_message_authenticator;	/* config_tristate */
 	int64_t radius_max_outstanding;
 	int64_t radius_accounting_queue;	/* records kept at most */

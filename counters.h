@@ -42,6 +42,7 @@
 	X(wrong_peer, "datagrams from an address that is not the tunnel's")    \
 	X(session_created, "sessions established (ICCN received)")	       \
 	X(session_timeout, "sessions ended by a time limit")		       \
+	X(session_limited, "calls refused: too many are being set up")	       \
 	X(session_overflow, "calls refused: no free session")		       \
 	/* PPP */							       \
 	X(ppp_rx_control, "PPP control packets received")		       \

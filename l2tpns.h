@@ -150,6 +150,7 @@ struct session_local {
 	struct ppp ppp;
 	uint32_t sid;			/* its own, for the timers */
 	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
+	bool starting;			/* counted among max_starting */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */
 	struct timer idle_timer;	/* Idle-Timeout */

@@ -19,23 +19,34 @@ bucket_of(struct ratelimit *rl, uint32_t addr)
 }
 
 bool
-ratelimit_take(struct ratelimit *rl, uint32_t addr, uint32_t rate)
+token_take(struct token_bucket *b, uint32_t rate)
 {
 	uint64_t now = timer_now(), full = (uint64_t)rate * 1000, tokens;
+
+	if (rate == 0)
+		return true;
+	/* rate a second is rate thousandths a millisecond. */
+	tokens = b->tokens + (now - b->last) * rate;
+	if (tokens > full || b->last == 0)
+		tokens = full;
+	b->last = now;
+	b->tokens = (uint32_t)tokens;
+	if (tokens < 1000)
+		return false;
+	b->tokens -= 1000;
+	return true;
+}
+
+bool
+ratelimit_take(struct ratelimit *rl, uint32_t addr, uint32_t rate)
+{
 	uint32_t i;
 
 	if (rate == 0)
 		return true;
 	i = bucket_of(rl, addr);
-	/* rate a second is rate thousandths a millisecond. */
-	tokens = rl->bucket[i].tokens + (now - rl->bucket[i].last) * rate;
-	if (tokens > full || rl->bucket[i].addr != addr)
-		tokens = full;
+	if (rl->bucket[i].addr != addr)
+		rl->bucket[i].tokens = (struct token_bucket){ 0 };
 	rl->bucket[i].addr = addr;
-	rl->bucket[i].last = now;
-	rl->bucket[i].tokens = (uint32_t)tokens;
-	if (tokens < 1000)
-		return false;
-	rl->bucket[i].tokens -= 1000;
-	return true;
+	return token_take(&rl->bucket[i].tokens, rate);
 }

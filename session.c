@@ -26,6 +26,7 @@
 #include "log.h"
 #include "loop.h"
 #include "ppp_proto.h"
+#include "ratelimit.h"
 #include "table.h"
 #include "tun.h"
 #include "tunnel.h"
@@ -44,6 +45,17 @@ static uint32_t by_user[USER_BUCKETS];
 
 /* What died in this turn, chained by session_local.next. */
 static uint32_t reap_first;
+
+/* Sessions between ICRQ and the first opening of IPCP. */
+static uint32_t starting;
+
+static void
+not_starting(struct session_local *l)
+{
+	if (l->starting)
+		starting--;
+	l->starting = false;
+}
 
 /* --- the index of users ------------------------------------------------- */
 
@@ -365,6 +377,7 @@ session_network_up(struct session *s)
 	mtu = ppp_mtu(s);
 	if (framed_mtu != 0 && framed_mtu < mtu)
 		mtu = framed_mtu;
+	not_starting(session_local(s));
 	s->flags |= SF_OPEN;
 	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
 	s->last_data = (uint32_t)(timer_now() / 1000);
@@ -460,7 +473,8 @@ send_ICRP(struct tunnel *t, const struct session *s)
 
 /* Why an ICRQ can not be taken; result 0: it can. */
 static uint16_t
-check_ICRQ(const struct l2tp_msg *m, uint16_t *error, const char **text)
+check_ICRQ(struct tunnel *t, const struct l2tp_msg *m, uint16_t *error,
+    const char **text)
 {
 	if (m->bad_result != 0) {
 		*error = m->bad_error;
@@ -475,6 +489,15 @@ check_ICRQ(const struct l2tp_msg *m, uint16_t *error, const char **text)
 	if (lns.shutting_down) {
 		*error = L2TP_E_TRY_ANOTHER;
 		*text = "shutting down";
+		return CDN_ERROR;
+	}
+	if (!token_take(&tunnel_local(t)->icrq_rate,
+	    (uint32_t)lns.config.l2tp_icrq_rate) ||
+	    starting >= lns.config.max_starting) {
+		/* Better some calls at once than all of them too late. */
+		COUNT(session_limited);
+		*error = L2TP_E_TRY_ANOTHER;
+		*text = "too many calls are being set up";
 		return CDN_ERROR;
 	}
 	return 0;
@@ -495,6 +518,8 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 	}
 	l = session_local(s);
 	l->sid = s->sid;
+	l->starting = true;
+	starting++;
 	l->limit_timer.fire = limit_fire;
 	l->idle_timer.fire = idle_fire;
 	l->interim_timer.fire = interim_fire;
@@ -515,7 +540,7 @@ session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 {
 	static struct log_limit limit;
 	const char *text = NULL;
-	uint16_t error = 0, result = check_ICRQ(m, &error, &text);
+	uint16_t error = 0, result = check_ICRQ(t, m, &error, &text);
 	struct session *s = NULL;
 
 	if (result == 0) {
@@ -629,6 +654,7 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 
 	s->dying = true;
 	s->flags = 0;
+	not_starting(l);
 	end_log(s, reason);
 	ppp_stop(s);
 	auth_cancel(s);
@@ -734,6 +760,6 @@ session_init(void)
 	static struct loop_hook reap = { .run = session_reap };
 
 	memset(by_user, 0, sizeof(by_user));
-	reap_first = 0;
+	reap_first = starting = 0;
 	loop_at_turn_end(&reap);
 }

@@ -7,6 +7,7 @@
 #include "idmap.h"
 #include "l2tp_avp.h"
 #include "l2tpns.h"
+#include "ratelimit.h"
 #include "tunnel_ctl.h"
 
 /* This process's own part of a tunnel. */
@@ -17,6 +18,7 @@ struct tunnel_local {
 	uint8_t challenge[16];		/* ours, when we challenged */
 	bool challenged;
 	bool answered;			/* the peer has been heard after SCCRP */
+	struct token_bucket icrq_rate;
 	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
 	uint64_t up_since;		/* ms, when established */

@@ -182,6 +182,7 @@ test_defaults(void **state)
 		{ "l2tp_window", "64" }, { "l2tp_sccrq_rate", "200" },
 		{ "l2tp_hello_interval", "60" }, { "l2tp_retries", "5" },
 		{ "max_sessions", "65535" }, { "max_tunnels", "65535" },
+		{ "max_starting", "30000" }, { "l2tp_icrq_rate", "10000" },
 		{ "radius_require_message_authenticator", "auto" },
 		{ "radius_max_outstanding", "16384" },
 		{ "radius_accounting_queue", "65536" },
