@@ -391,6 +391,30 @@ def test_an_address_that_nobody_has_is_unreachable(spoken):
         assert hosts == [INET_ADDR, "10.50.0.250"]
 
 
+# -- the tunnel's secret
+
+@ours_only
+@pytest.mark.parametrize("require", [True, False])
+def test_a_carrier_that_cannot_prove_the_secret_is_refused_if_asked(
+        net, daemon, require):
+    """RFC 2661 4.4.3: StopCCN with result 4, not authorized."""
+    daemon(config={"l2tp_secret": TUNNEL_SECRET,
+                   "l2tp_require_secret": require}, secrets="eve * x *\n")
+    ignorant = Lac(net.lac)
+    try:
+        if require:
+            with pytest.raises(Refused):
+                ignorant.connect()
+            result = ignorant.closed[wire.A_RESULT]
+            assert struct.unpack("!H", result[:2])[0] == 4
+        else:
+            ignorant.connect()
+            assert ignorant.call().online("eve", "x")
+    finally:
+        ignorant.stop()
+        ignorant.close()
+
+
 # -- MSS
 
 def tcp_syn(source, destination, sport, dport, mss):
