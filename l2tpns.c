@@ -354,7 +354,7 @@ stop_cleanly(int sig)
 /* --- starting ----------------------------------------------------------- */
 
 static void
-write_pid_file(void)
+write_pid_file(pid_t pid)
 {
 	const char *path = lns.config.pid_file;
 	FILE *f;
@@ -365,7 +365,7 @@ write_pid_file(void)
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 	    0644);
 	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL || fprintf(f, "%d\n", (int)getpid()) < 0)
+	if (f == NULL || fprintf(f, "%d\n", (int)pid) < 0)
 		log_error("pid_file %s: %s", path, strerror(errno));
 	if (f != NULL)
 		fclose(f);
@@ -373,7 +373,10 @@ write_pid_file(void)
 		close(fd);
 }
 
-/* To the background; whoever started us sees success only now. */
+/*
+ * To the background; whoever started us sees success only now, and then finds
+ * the pid_file in its place.
+ */
 static void
 detach(void)
 {
@@ -382,8 +385,10 @@ detach(void)
 
 	if (pid < 0)
 		fatal("fork: %s", strerror(errno));
-	if (pid > 0)
+	if (pid > 0) {
+		write_pid_file(pid);
 		_exit(0);
+	}
 	(void)setsid();
 	if (chdir("/") != 0)
 		log_warn("chdir /: %s", strerror(errno));
@@ -507,7 +512,8 @@ main(int argc, char **argv)
 	start();
 	if (args.detach)
 		detach();
-	write_pid_file();
+	else
+		write_pid_file(getpid());
 	announce_ready();
 	loop_run();
 	stop();
