@@ -348,6 +348,14 @@ ippool_contains(uint32_t addr)
 	return find_slot(&pool, addr) != NULL;
 }
 
+bool
+ippool_listed(uint32_t addr)
+{
+	const struct slot *s = find_slot(&pool, addr);
+
+	return s != NULL && s->listed;
+}
+
 uint32_t
 ippool_size(void)
 {

@@ -51,7 +51,9 @@ bool ippool_claim(uint32_t addr, const char *user, uint32_t sid);
  */
 void ippool_release(uint32_t addr, const char *user);
 
+/* In the pool; and in the file as it is now, so within ippool_prefixes(). */
 bool ippool_contains(uint32_t addr);
+bool ippool_listed(uint32_t addr);
 uint32_t ippool_size(void);
 uint32_t ippool_used(void);
 

@@ -294,6 +294,7 @@ reload(int sig)
 	sync_pool_routes(false);
 	load_files(log_fault);
 	sync_pool_routes(true);
+	session_pool_changed();
 	log_warn("configuration loaded again from %s", args.config_file);
 }
 

@@ -246,6 +246,26 @@ choose_address(struct session *s, const struct auth_result *r,
 	return ip;
 }
 
+/* The kernel has routes for the whole pool already. */
+static void
+route_address(struct session *s)
+{
+	if (s->routed || ippool_listed(s->ip))
+		return;
+	tun_route_add(s->ip, 32);
+	s->routed = true;
+}
+
+void
+session_pool_changed(void)
+{
+	struct session *s;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		if (s->ip != 0)
+			route_address(s);
+}
+
 static bool
 set_address(struct session *s, const struct auth_result *r, const char **why)
 {
@@ -262,11 +282,7 @@ set_address(struct session *s, const struct auth_result *r, const char **why)
 		*why = "out of memory";
 		return false;
 	}
-	/* The kernel has routes for the whole pool already. */
-	if (!ippool_contains(s->ip)) {
-		tun_route_add(s->ip, 32);
-		s->routed = true;
-	}
+	route_address(s);
 	add_routes(s, r);
 	return true;
 }

@@ -577,6 +577,7 @@ compare_with_model(void)
 		bool in = model[i].listed || model[i].sid != 0;
 
 		assert_int_equal(ippool_contains(a), in);
+		assert_int_equal(ippool_listed(a), model[i].listed);
 		if (!in)
 			continue;
 		assert_true(ippool_row(size++, &row));
