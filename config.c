@@ -132,7 +132,7 @@ const struct config_key config_keys[] = {
 	    "name told to LACs; empty is the name of the machine"),
 	STRING(pid_file, RESTART, "",
 	    "absolute path of a file for the process id; empty is none"),
-	IPV4(peer_address, LIVE, "0.0.0.0",
+	IPV4(peer_address, RESTART, "0.0.0.0",
 	    "the server's address that subscribers are told in IPCP; 0.0.0.0 "
 	    "takes iftun_address if that is set and not bind_address, else "
 	    "192.0.0.8"),
