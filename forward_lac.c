@@ -626,9 +626,10 @@ open_socket(char *err, size_t errlen)
 	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
 		return fd;
 	error = errno;
-	snprintf(err, errlen, "UDP socket, %u.%u.%u.%u port %d: %s",
+	snprintf(err, errlen, "UDP socket, %u.%u.%u.%u port %d: %s%s",
 	    addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255,
-	    L2TP_PORT, strerror(error));
+	    L2TP_PORT, strerror(error), error == EADDRINUSE ?
+	    " (is another L2TP server running?)" : "");
 	if (fd >= 0)
 		close(fd);
 	return -1;

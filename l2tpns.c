@@ -286,7 +286,8 @@ reload(int sig)
 		char err[256];
 
 		if (!log_open(fresh.log_file, err, sizeof(err)))
-			log_error("log_file: %s", err);
+			log_error("log_file: %s; logging to standard error",
+			    err);
 	}
 	take_over(&fresh);
 	apply_config();
@@ -409,7 +410,7 @@ start_log(void)
 	char err[256];
 
 	if (!log_open(lns.config.log_file, err, sizeof(err)))
-		log_error("log_file: %s", err);
+		log_error("log_file: %s; logging to standard error", err);
 }
 
 static void

@@ -263,6 +263,25 @@ set_interface(struct ifreq *ifr)
 	return ioctl(tun_fd, TUNSETIFF, ifr) == 0;
 }
 
+/* What whoever starts the daemon may do about it. */
+static const char *
+advice(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return " (it takes root)";
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return " (is the kernel's module tun loaded?)";
+	case EBUSY:
+		return " (is another l2tpns running?)";
+	default:
+		return "";
+	}
+}
+
 /* Creates it; the kernel tells its name, which may have been left to it. */
 static bool
 create_device(char *err, size_t errlen)
@@ -278,12 +297,13 @@ create_device(char *err, size_t errlen)
 	memcpy(ifr.ifr_name, want, strlen(want));
 	tun_fd = open(TUN_DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (tun_fd < 0) {
-		snprintf(err, errlen, "%s: %s", TUN_DEVICE, strerror(errno));
+		snprintf(err, errlen, "%s: %s%s", TUN_DEVICE, strerror(errno),
+		    advice(errno));
 		return false;
 	}
 	if (!set_interface(&ifr)) {
-		snprintf(err, errlen, "creating TUN device %s: %s", want,
-		    strerror(errno));
+		snprintf(err, errlen, "creating TUN device %s: %s%s", want,
+		    strerror(errno), advice(errno));
 		return false;
 	}
 	set_offload();
