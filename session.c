@@ -604,6 +604,26 @@ recv_ICCN(struct session *s, const struct l2tp_msg *m)
 	ppp_start(s);
 }
 
+/* RFC 2661 4.4.2. */
+static const char *
+cdn_word(uint16_t result)
+{
+	static const char *const words[] = {
+		[CDN_LOST_CARRIER] = "loss of carrier",
+		[CDN_ERROR] = "see the error", [CDN_ADMIN] = "administrative",
+		[CDN_TEMP_UNAVAILABLE] = "no facilities for now",
+		[CDN_PERM_UNAVAILABLE] = "no facilities",
+		[CDN_INVALID_DEST] = "invalid destination",
+		[CDN_NO_CARRIER] = "no carrier", [CDN_BUSY] = "busy",
+		[CDN_NO_DIAL_TONE] = "no dial tone",
+		[CDN_TIMEOUT] = "not established in time",
+		[CDN_NO_FRAMING] = "no framing",
+	};
+
+	return result < sizeof(words) / sizeof(words[0]) &&
+	    words[result] != NULL ? words[result] : "unknown";
+}
+
 static void
 recv_CDN(struct session *s, const struct l2tp_msg *m)
 {
@@ -612,17 +632,22 @@ recv_CDN(struct session *s, const struct l2tp_msg *m)
 		[CDN_ADMIN] = CAUSE_ADMIN_RESET,
 	};
 	enum terminate_cause cause = CAUSE_LOST_SERVICE;
-	char text[128], reason[192];
+	const char *before = "";
+	char text[128], reason[256];
 
 	if (m->result < sizeof(causes) / sizeof(causes[0]) &&
 	    causes[m->result] != 0)
 		cause = causes[m->result];
 	/* As a rule the CDN only follows what the subscriber began. */
-	if (ppp_ending(s) != 0)
+	if (ppp_ending(s) != 0) {
 		cause = (enum terminate_cause)ppp_ending(s);
+		before = cause == CAUSE_USER_REQUEST ?
+		    "the subscriber hung up, and " : "PPP came down, and ";
+	}
 	log_escape(text, sizeof(text), m->result_text.p, m->result_text.len);
-	snprintf(reason, sizeof(reason), "the LAC sent CDN, result %u error "
-	    "%u%s%s", m->result, m->error, text[0] != '\0' ? ": " : "", text);
+	snprintf(reason, sizeof(reason), "%sthe LAC sent CDN, result %u (%s) "
+	    "error %u%s%s", before, m->result, cdn_word(m->result), m->error,
+	    text[0] != '\0' ? ": " : "", text);
 	session_kill(s, cause, reason);
 }
 

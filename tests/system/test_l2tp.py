@@ -291,3 +291,16 @@ def test_an_empty_pool_refuses_and_serves_again(daemon, carrier):
     server.wait_log("out of addresses")
     first.hangup()
     assert online(lac, "bob", "second").address == "10.50.0.9"
+
+
+@pytest.mark.parametrize("how, words", [
+    ("ppp", r"the subscriber hung up, and the LAC sent CDN, result 3 "
+            r"\(administrative\)"),
+    ("l2tp", r"ended: the LAC sent CDN, result 3 \(administrative\)"),
+])
+def test_the_log_says_who_ended_it(daemon, carrier, how, words):
+    server = daemon(secrets=SECRETS)
+    lac = carrier()
+    lac.connect()
+    online(lac).hangup(how)
+    server.wait_log(words)
