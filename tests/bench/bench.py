@@ -14,6 +14,10 @@ packets per second of processor time that the server's process used, by
 (writing to TUN takes a packet through routing and the virtual Ethernet), so
 that is in it; receiving from the carrier's side happens in the generator's.
 
+Behind the server nothing is received: packets are dropped as they enter the
+far ends, so that processor 1 is the generator's and the server is not billed
+for the far ends' sockets.  With --receivers they are received and counted.
+
 The relay has no L2TP: our own daemon brings the sessions up, is killed, and
 the relay takes its place while the carrier goes on sending.
 """
@@ -38,6 +42,8 @@ import sim
 
 SERVER_CPU, OTHER_CPU = 0, 1
 SINK_PORT = 7002
+CONTROL_OCTETS = 110    # at most, of an IP packet with L2TP that is no blast
+OUTSTANDING = (4, 16, 64, 256)
 L2TP_PORT = 1701
 OUTER = 14 + 20 + 8     # Ethernet, IP and UDP of each packet of a device
 INNER = 14 + 20 + 8
@@ -45,7 +51,7 @@ DOCUMENT = os.path.join(TOP, "Docs", "PERFORMANCE.md")
 RESULTS = os.path.join(TOP, "build", "bench", "results")
 DEBIAN = "/usr/sbin/l2tpns"
 
-COMMON = """set debug 1
+COMMON = """set debug 0
 set primary_radius %s
 set radius_secret "%s"
 set radius_authtypes "chap,pap"
@@ -75,6 +81,9 @@ class Server:
         self.options = options
         self.process = None
         self.overhead = None    # L2TP and PPP octets of a packet down
+        self.outstanding = 4    # set-ups at once that suit it best
+        self.tried = {}
+        self.rss_empty = 0      # before the first session ever
         os.makedirs(self.directory)
         net.PREFIX = "be-%s-" % self.name
         self.net = net.Net()
@@ -87,6 +96,24 @@ class Server:
         with open(os.path.join(self.directory, "ip_pool"), "w") as f:
             f.write(net.SUBSCRIBERS + "\n")
         self.radius = sim.RadResp(self.net.inet, self.directory, delay=2)
+
+    def drop_at_far_ends(self, drop):
+        """Let the blasts end as they enter the carrier and the internet."""
+        for space, device, what in (
+                (self.net.inet, "lns0", "udp dport %d" % SINK_PORT),
+                (self.net.lac, "lns0", "udp sport %d ip length > %d" % (
+                    L2TP_PORT, CONTROL_OCTETS))):
+            space.run("nft", "delete", "table", "netdev", "bench",
+                      check=False)
+            if drop:
+                space.run("nft", "-f", "-", stdin="""
+table netdev bench {
+	chain far_end {
+		type filter hook ingress device %s priority 0;
+		ip protocol udp %s drop
+	}
+}
+""" % (device, what))
 
     def argv(self):
         raise NotImplementedError
@@ -102,6 +129,7 @@ class Server:
 
     def start(self):
         self.process = self.launch(self.argv())
+        self.rss_empty = sim.rss(self.pid())
 
     def prepare_traffic(self):
         """The sessions are up, traffic is about to be measured."""
@@ -286,46 +314,54 @@ def measure_down(server, carrier, size, options):
 def traffic_of_size(server, sessions, size, options):
     """{"up 128": {...}, "down 128": {...}} of one server, once."""
     found = {}
-    sink = other(server, "sink", "--sink", SINK_PORT)
+    sink = None
+    if options.receivers:
+        sink = other(server, "sink", "--sink", SINK_PORT)
     carrier = Carrier(
         server, "traffic", sessions=sessions, tunnels=tunnels_for(sessions),
-        rate=options.rate, max_outstanding=options.outstanding, hold=36000,
+        rate=5000, max_outstanding=server.outstanding, hold=36000,
         hello=0, setup_timeout=30, size=size, gso=options.gso, blast="both",
         blast_to="%s:%d" % (net.INET_ADDR, SINK_PORT),
         seconds=options.seconds + 1.5)
     try:
         carrier.wait_up(sessions)
         server.prepare_traffic()
-        time.sleep(0.3)
-        up = measure(server, "inet0", INNER, size - 28, options.seconds)
+        server.drop_at_far_ends(not options.receivers)
+        time.sleep(0.2)
+        found["up %d" % size] = measure(server, "inet0", INNER, size - 28,
+                                        options.seconds)
+        # The blast began with the hold; wait for its end.
         time.sleep(1.5)
-        up["sink"] = sink.end()
+        if sink:
+            found["sink %d" % size] = sink.end()
         if server.overhead is None:
             calibrate(server, carrier)
-        found["up %d" % size] = up
         found["down %d" % size] = measure_down(server, carrier, size, options)
+        server.drop_at_far_ends(False)
         if not isinstance(server, Relay):
             end = carrier.tool.end(120)
             found["carrier %d" % size] = {
                 k: end[k] for k in ("sessions", "data", "blast_up",
                                     "blast_down")}
     finally:
-        sink.kill()
+        if sink:
+            sink.kill()
         carrier.tool.kill()
     server.after_traffic()
     return found
 
 
 def tunnels_for(sessions):
-    return max(2, min(60, sessions // 1000))
+    """Enough of them: a LAC may have few set-ups in flight in each."""
+    return max(10, min(60, sessions // 1000))
 
 
-def setup(server, sessions, options):
+def setup(server, sessions, outstanding):
     """Set-up rate, its cost, and memory; once, from nothing to sessions."""
-    before = sim.rss(server.pid()), sim.cpu_seconds(server.pid())
+    before = sim.cpu_seconds(server.pid())
     carrier = Carrier(
         server, "setup", sessions=sessions, tunnels=10,
-        rate=20000, max_outstanding=options.outstanding, hold=36000,
+        rate=20000, max_outstanding=outstanding, hold=36000,
         setup_timeout=30)
     try:
         carrier.wait_up(sessions)
@@ -333,11 +369,21 @@ def setup(server, sessions, options):
         end = carrier.tool.end(120)
     finally:
         carrier.tool.kill()
-    return {"sessions": sessions, "rate": end["setup"]["rate"],
+    return {"sessions": sessions, "outstanding": outstanding,
+            "rate": end["setup"]["rate"],
             "time_ms": end["setup"]["time_ms"],
             "retransmitted": end["control"]["retransmitted"],
-            "cpu_ms": (after[1] - before[1]) / sessions * 1e3,
-            "rss_empty": before[0], "rss_full": after[0]}
+            "cpu_ms": (after[1] - before) / sessions * 1e3,
+            "rss_empty": server.rss_empty, "rss_full": after[0]}
+
+
+def try_outstanding(server):
+    """How many set-ups at once suit a server best: too many harm some."""
+    for n in OUTSTANDING:
+        server.tried[n] = setup(server, 500, n)["rate"]
+    server.outstanding = max(server.tried, key=server.tried.get)
+    say("%s: %s" % (server.name, ", ".join(
+        "%d at once %.0f/s" % pair for pair in server.tried.items())))
 
 
 # -- the run
@@ -347,7 +393,9 @@ def one_round(servers, sessions, options):
     for server in servers:
         mine = found[server.name] = {}
         if not isinstance(server, Relay):
-            mine["setup"] = setup(server, options.setup_sessions, options)
+            mine["setup"] = setup(server, options.setup_sessions,
+                                  server.outstanding)
+            mine["setup"]["tried"] = server.tried
         for size in options.sizes:
             mine.update(traffic_of_size(server, sessions, size, options))
         say("  %-7s %s" % (server.name, "  ".join(
@@ -368,6 +416,10 @@ def run_sessions(directory, sessions, options):
         for kind in (Ours, Debian, Relay):
             servers.append(kind(directory, options))
             servers[-1].start()
+            if kind is not Relay:
+                try_outstanding(servers[-1])
+            else:
+                servers[-1].outstanding = servers[0].outstanding
         for n in range(options.rounds):
             say("%d sessions, round %d of %d" % (sessions, n + 1,
                                                  options.rounds))
@@ -426,6 +478,12 @@ def setup_table(runs):
     lines = ["| set-up of %d sessions, RADIUS answering after 2 ms | ours | "
              "Debian 2.4.1 | ours / Debian |" %
              first["ours"]["setup"]["sessions"], "|---|---|---|---|"]
+    tried = [first[name]["setup"]["tried"] for name in ("ours", "debian")]
+    for n in OUTSTANDING:
+        lines.append("| sessions/s, %d at once (500, tried once) | %.0f | "
+                     "%.0f | |" % (n, *(t[n] for t in tried)))
+    lines.append("| at once in what follows | %d | %d | |" % tuple(
+        first[name]["setup"]["outstanding"] for name in ("ours", "debian")))
     lines.append("| sessions/s | %s | %s | %s |" % (
         spread(of("ours", "rate"), 0), spread(of("debian", "rate"), 0),
         ratios("rate")))
@@ -510,10 +568,6 @@ def parse():
     p.add_argument("--rounds", type=int, default=5, help="[5]")
     p.add_argument("--seconds", type=float, default=4,
                    help="of each figure [4]")
-    p.add_argument("--rate", type=float, default=5000,
-                   help="set-ups a second before traffic [5000]")
-    p.add_argument("--outstanding", type=int, default=100,
-                   help="set-ups at once [100]")
     p.add_argument("--setup-sessions", type=int, default=5000,
                    help="of the set-up measurement [5000]")
     p.add_argument("--gso", type=int, default=1,
@@ -522,6 +576,8 @@ def parse():
     p.add_argument("--no-gro", action="store_true",
                    help="the server's devices do not join packets, as real "
                    "network cards do")
+    p.add_argument("--receivers", action="store_true",
+                   help="receive at the far ends instead of dropping there")
     p.add_argument("--no-document", action="store_true",
                    help="leave Docs/PERFORMANCE.md as it is")
     options = p.parse_args()
