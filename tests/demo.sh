@@ -406,7 +406,8 @@ ${bold}l2tpns: three subscribers come online${plain}
    line101 --+---   $lac_addr  ======  $lns_addr
    line102 --'                     L2TP   $out_addr  ----  $host_addr
 
-   Each is a network namespace of this machine; nothing else is touched.
+   Carrier, server and internet are network namespaces of this machine; the
+   subscribers live in the carrier's.  Nothing outside of them is touched.
 END
 
 step "Packages and programs"
