@@ -221,9 +221,10 @@ ppp_network_begin(struct session *s)
 void
 ppp_protocol_rejected(struct session *s, uint16_t protocol)
 {
+	static struct log_limit limit;
 	struct ppp *p = ppp_of(s);
 
-	log_line(LOG_L_INFO, s->tid, s->sid,
+	log_limited(&limit, LOG_L_INFO, s->tid, s->sid,
 	    "the peer rejects protocol %04x", protocol);
 	if (protocol == PPP_LCP)
 		cp_event(&p->lcp, CP_RXJ_MINUS);

@@ -393,10 +393,12 @@ session_network_up(struct session *s)
 	mtu = ppp_mtu(s);
 	if (framed_mtu != 0 && framed_mtu < mtu)
 		mtu = framed_mtu;
-	not_starting(session_local(s));
 	s->flags |= SF_OPEN;
 	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
 	s->last_data = (uint32_t)(timer_now() / 1000);
+	if (!session_local(s)->starting)
+		return;		/* IPCP once more: no news */
+	not_starting(session_local(s));
 	log_session(LOG_L_WARN, s, "Login by %s at %u.%u.%u.%u from "
 	    "%u.%u.%u.%u (%s)", s->user, s->ip >> 24, s->ip >> 16 & 255,
 	    s->ip >> 8 & 255, s->ip & 255, t->peer.addr >> 24,

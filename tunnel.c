@@ -165,9 +165,10 @@ tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
 {
 	if (t->state == to)
 		return;
-	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): %s -> %s on %s", t->tid,
-	    t->hostname[0] != '\0' ? t->hostname : "?", state_words[t->state],
-	    state_words[to], on);
+	log_tunnel(t->state == T_WAIT_CTL_CONN && to == T_CLOSING ?
+	    LOG_L_CALL : LOG_L_INFO, t, "tunnel %u (%s): %s -> %s on %s",
+	    t->tid, t->hostname[0] != '\0' ? t->hostname : "?",
+	    state_words[t->state], state_words[to], on);
 	if (t->state == T_WAIT_CTL_CONN)
 		half_open_del(t);
 	t->state = (uint8_t)to;
@@ -271,10 +272,19 @@ void
 tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
     const char *reason, bool each)
 {
+	static struct log_limit limit;	/* for who has shown nothing yet */
+
 	if (t->state == T_CLOSING || tunnel_local(t)->dying)
 		return;
-	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): shutting down: %s", t->tid,
-	    t->hostname, reason);
+	if (t->state == T_WAIT_CTL_CONN)
+		log_limited(&limit, LOG_L_WARN, t->tid, 0,
+		    "tunnel from %u.%u.%u.%u (%s) refused: %s",
+		    t->peer.addr >> 24, t->peer.addr >> 16 & 255,
+		    t->peer.addr >> 8 & 255, t->peer.addr & 255,
+		    t->hostname, reason);
+	else
+		log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): shutting down: %s",
+		    t->tid, t->hostname, reason);
 	drop_sessions(t, CAUSE_NAS_REQUEST, CDN_ADMIN, reason, each);
 	send_StopCCN(t, result, error, reason);
 	closing_begin(t, "StopCCN sent", CLOSE_POLL_MS);

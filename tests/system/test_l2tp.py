@@ -9,8 +9,8 @@ import time
 import pytest
 
 import daemon as daemon_module
-import net as net_module
-from lac import A_RESULT, Lac, Refused
+from lac import A_RESULT, IPCP as PPP_IPCP, LCP as PPP_LCP, PROTREJ, Lac, \
+    Refused
 from net import INET_ADDR, wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -304,3 +304,22 @@ def test_the_log_says_who_ended_it(daemon, carrier, how, words):
     lac.connect()
     online(lac).hangup(how)
     server.wait_log(words)
+
+
+def test_a_subscriber_cannot_flood_the_log(daemon, carrier):
+    """IPCP and rejects over and over: one login, and not a line for each."""
+    server = daemon(secrets=SECRETS)
+    lac = carrier()
+    lac.connect()
+    call = online(lac)
+    start = len(server.log())
+    for _ in range(100):
+        call.send_cp(PPP_LCP, PROTREJ, 1, b"\x80\xfd\x01\x01\0\4")
+        call.ipcp_up = [False, False]
+        call.configure(PPP_IPCP, call.wanted)
+        call.wait("IPCP", lambda: all(call.ipcp_up))
+        lac.pump(0.02)
+    assert call.ping(INET_ADDR) == 1
+    said = server.log()[start:]
+    assert said.count("Login by") == 0
+    assert said.count("rejects protocol") < 15

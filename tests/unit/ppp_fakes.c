@@ -152,6 +152,17 @@ log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt, ...)
 	(void)fmt;
 }
 
+void
+log_limited(struct log_limit *limit, enum log_level level, uint32_t tid,
+    uint32_t sid, const char *fmt, ...)
+{
+	(void)limit;
+	(void)level;
+	(void)tid;
+	(void)sid;
+	(void)fmt;
+}
+
 int
 log_get_level(void)
 {
