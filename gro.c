@@ -23,9 +23,18 @@
 #include "cksum.h"
 #include "ipv4.h"
 
+/*
+ * Packets of a group.  TCP: what writev() takes besides the device's header
+ * (IOV_MAX).  UDP: what the kernel itself joins, and programs that ask for
+ * UDP_GRO reckon with.
+ */
+#define TCP_PACKETS	1023
+#define UDP_PACKETS	64
+
 #define IPV6_HEADER	40
 #define TCP_HEADER	20
 #define UDP_HEADER	8
+#define IPV6_ICMP	58
 
 #define TCP_FIN		0x01
 #define TCP_PSH		0x08
@@ -51,7 +60,7 @@ struct flow {
 	bool ipv6, tcp;
 	bool joinable;			/* it may be part of a group */
 	bool last;			/* nothing may come behind it */
-	bool fragment;
+	bool hidden;			/* its ports cannot be told */
 };
 
 void
@@ -118,6 +127,14 @@ read_udp(struct flow *f)
 	    ipv4_get16(udp + UDP_CHECKSUM) != 0;
 }
 
+/* An extension header (RFC 8200 4) keeps the ports out of sight. */
+static bool
+is_extension(uint8_t next_header)
+{
+	return next_header != IPV4_TCP && next_header != IPV4_UDP &&
+	    next_header != IPV6_ICMP;
+}
+
 /* The transport protocol, 0 when there is none that we join. */
 static uint8_t
 read_ip(struct flow *f)
@@ -130,21 +147,23 @@ read_ip(struct flow *f)
 		if (f->len < IPV6_HEADER)
 			return 0;
 		protocol = f->ip[6];
-		f->fragment = protocol == 44;
+		f->hidden = is_extension(protocol);
 	} else {
 		f->l4 = IPV4_HEADER;
 		if (f->len < IPV4_HEADER)
 			return 0;
 		protocol = f->ip[9];
 		f->id = ipv4_get16(f->ip + 4);
-		f->fragment = (ipv4_get16(f->ip + 6) & 0x3fff) != 0;
+		f->hidden = (ipv4_get16(f->ip + 6) & 0x3fff) != 0;
 		/* Options: not worth the trouble, but they have an order. */
 		if ((f->ip[0] & 15) * 4 != IPV4_HEADER)
-			f->fragment = true;
+			f->hidden = true;
 	}
-	if (f->fragment || f->len < f->l4 + UDP_HEADER)
+	if (protocol != IPV4_TCP && protocol != IPV4_UDP)
 		return 0;
-	return protocol == IPV4_TCP || protocol == IPV4_UDP ? protocol : 0;
+	if (f->len < f->l4 + UDP_HEADER)
+		f->hidden = true;
+	return f->hidden ? 0 : protocol;
 }
 
 static void
@@ -220,6 +239,7 @@ may_join(struct gro *gro, struct gro_group *g, const struct flow *f)
 	const struct gro_packet *p = &gro->packet[g->first];
 
 	if (!f->joinable || f->hlen != g->hlen || f->payload > g->size ||
+	    g->count == (f->tcp ? TCP_PACKETS : UDP_PACKETS) ||
 	    g->len + f->payload > UINT16_MAX || !same_ip(g, p->ip, f) ||
 	    (f->tcp && !same_tcp(g, p->ip, f)))
 		return false;
@@ -232,11 +252,11 @@ may_join(struct gro *gro, struct gro_group *g, const struct flow *f)
 
 /* --- groups ------------------------------------------------------------- */
 
+/* What no bucket leads to any more does not grow. */
 static void
 close_all(struct gro *g)
 {
-	for (unsigned int i = 0; i < g->ngroups; i++)
-		g->group[i].open = false;
+	memset(g->bucket, 0, sizeof(g->bucket));
 }
 
 static struct gro_group *
@@ -293,7 +313,7 @@ gro_add(struct gro *gro, uint8_t *ip, size_t len)
 	read_flow(&f, ip, len, gro);
 	gro->packet[n] = (struct gro_packet){ .ip = ip, .len = (uint16_t)len };
 	/* Nobody knows which flow it belongs to: nothing may pass it. */
-	if (f.fragment)
+	if (f.hidden)
 		close_all(gro);
 	g = f.hash != 0 ? find_group(gro, &f) : NULL;
 	if (g != NULL && may_join(gro, g, &f)) {

@@ -389,6 +389,49 @@ no_group_outgrows_a_packet(void **state)
 	assert_int_equal(join_all(100), 3);	/* 44, 44, 12 */
 }
 
+/* The kernel joins no more datagrams, and programs rely on that. */
+static void
+no_more_than_64_datagrams_are_joined(void **state)
+{
+	struct shape s = { .payload = 10 };
+
+	(void)state;
+	for (int i = 0; i < 130; i++) {
+		make(&sent[i], &s);
+		s.id++;
+	}
+	assert_int_equal(join_all(130), 3);
+}
+
+/* What does not show its ports may belong to any flow. */
+static void
+nothing_overtakes_what_hides_its_ports(void **state)
+{
+	struct shape s = { .tcp = true, .payload = 1000, .flags = 0x10 };
+
+	(void)state;
+	for (int odd = 0; odd < 4; odd++) {
+		s.seq = 0;
+		s.id = 0;
+		s.ipv6 = odd == 3;
+		for (int i = 0; i < 3; i++) {
+			s.ip_options = odd == 2 && i == 1 ? 4 : 0;
+			make(&sent[i], &s);
+			s.seq += i == 1 ? 0 : 1000;
+			s.id = (uint16_t)(s.id + (i != 1));
+		}
+		if (odd == 0)
+			sent[1].b[7] = 100;	/* a fragment */
+		else if (odd == 1)
+			sent[1].len = 27;	/* not even two ports */
+		else if (odd == 3)
+			sent[1].b[6] = 60;	/* destination options */
+		if (odd < 2)
+			model_finish(&sent[1]);
+		assert_int_equal(join_all(3), 3);
+	}
+}
+
 /* Anything at all, from a few flows that go on, jump, and are broken. */
 static void
 random_batches_come_out_as_they_went_in(void **state)
@@ -448,6 +491,8 @@ main(void)
 		cmocka_unit_test(what_could_be_told_apart_stays_apart),
 		cmocka_unit_test(a_wrong_checksum_is_passed_on_as_it_is),
 		cmocka_unit_test(no_group_outgrows_a_packet),
+		cmocka_unit_test(no_more_than_64_datagrams_are_joined),
+		cmocka_unit_test(nothing_overtakes_what_hides_its_ports),
 		cmocka_unit_test(random_batches_come_out_as_they_went_in),
 	};
 
