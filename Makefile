@@ -153,7 +153,7 @@ bench: all bench-tools
 	@tests/bench/bench.sh
 
 demo:
-	@tests/demo.sh
+	@tests/demo.sh '$(B)'
 
 # --- documents and installation -----------------------------------------
 

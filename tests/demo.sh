@@ -1,6 +1,6 @@
 #!/bin/sh
 #
-# demo.sh - three subscribers online on one machine: `sudo make demo`
+# demo.sh [BUILD] - three subscribers online on one machine: `sudo make demo`
 #
 # Makes a small world of three network namespaces, starts the daemon in it
 # with the configuration that is installed by default, has lacsim bring three
@@ -11,8 +11,10 @@
 # Exit status: 0 when all went well, 1 when not, 128 + signal when stopped.
 
 set -u
+export LC_ALL=C
 cd "$(dirname "$0")/.." || exit 1
 
+bin=${1:-build}
 prefix=l2tpns-demo
 carrier=$prefix-carrier
 server=$prefix-server
@@ -167,7 +169,7 @@ build()
 	{ make -s -j"$jobs" all && make -s -j"$jobs" -C tests/bench; } \
 	    >"$dir/build.log" 2>&1 9>&- ||
 	    fail "The programs could not be built." "$dir/build.log"
-	ok "build/l2tpns and build/bench/lacsim are built ($(since "$start"))"
+	ok "$bin/l2tpns and $bin/bench/lacsim are built ($(since "$start"))"
 }
 
 packages()
@@ -247,7 +249,7 @@ wait_for()
 
 start_server()
 {
-	ip netns exec $server build/l2tpns -c "$dir/etc/startup-config" \
+	ip netns exec $server "$bin/l2tpns" -c "$dir/etc/startup-config" \
 	    -h demo >"$dir/l2tpns.log" 2>&1 9>&- &
 	lns_pid=$!
 	wait_for 10 $lns_pid grep -q ' ready: ' "$dir/l2tpns.log" ||
@@ -256,8 +258,8 @@ start_server()
 
 start_subscribers()
 {
-	ip netns exec $carrier build/bench/lacsim --lns $lns_addr --source $lac_addr \
-	    --host carrier --sessions 3 --rate 10 --auth mix \
+	ip netns exec $carrier "$bin/bench/lacsim" --lns $lns_addr \
+	    --source $lac_addr --host carrier --sessions 3 --rate 10 --auth mix \
 	    --user "$user_format" --password 'password of line 10%d' \
 	    --calling '0301010%d' --echo 5 --tun subscribers \
 	    --addresses "$dir/addresses" --until-up \
