@@ -319,9 +319,11 @@ void
 radius_put_session(struct wr *w, const struct session *s)
 {
 	char text[sizeof("4294967295/4294967295")];
+	/* Without a default route: what the server sees us by. */
+	uint32_t nas = lns.local_addr != 0 ? lns.local_addr : radius_source();
 
-	if (lns.local_addr != 0)
-		radius_put_u32(w, ATTR_NAS_IP_ADDRESS, lns.local_addr);
+	if (nas != 0)
+		radius_put_u32(w, ATTR_NAS_IP_ADDRESS, nas);
 	radius_put_text(w, ATTR_NAS_IDENTIFIER, lns.hostname);
 	radius_put_u32(w, ATTR_NAS_PORT, s->sid);
 	radius_put_u32(w, ATTR_NAS_PORT_TYPE, NAS_PORT_TYPE_VIRTUAL);

@@ -49,6 +49,7 @@ struct radius_port {
 };
 
 static uint32_t ports_open;
+static uint32_t source_addr;		/* of the socket opened last */
 
 /* Second + 1 in which a closed socket's port was last sent from. */
 static uint32_t port_sent[65536];
@@ -153,6 +154,7 @@ open_socket(const struct radius_path *path, uint16_t *source)
 		return -1;
 	}
 	*source = ntohs(sin.sin_port);
+	source_addr = ntohl(sin.sin_addr.s_addr);
 	return fd;
 }
 
@@ -260,6 +262,12 @@ radius_path_close(struct radius_path *path)
 {
 	while (path->ports != NULL)
 		port_close(path->ports);
+}
+
+uint32_t
+radius_source(void)
+{
+	return source_addr;
 }
 
 uint32_t

@@ -51,6 +51,9 @@ int radius_id_send(struct radius_id *, const void *packet, size_t len);
 /* Closes the sockets; every id must have been given back. */
 void radius_path_close(struct radius_path *);
 
+/* Our address towards the servers, as the kernel chose it; 0: not known yet. */
+uint32_t radius_source(void);
+
 /* Sockets open now, over all paths. */
 uint32_t radius_ports_open(void);
 

@@ -1,0 +1,538 @@
+"""RADIUS octet by octet, and what a reload must not break.
+
+The server here is a few lines of our own (Book): it keeps every packet as it
+came, and says what the test tells it to say, right or wrong.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import daemon as daemon_module
+from lac import Lac, Refused
+from net import INET_ADDR, INET_ADDR2, LNS_ADDR, LNS_INET_ADDR, wait_for
+
+pytestmark = pytest.mark.skipif(
+    daemon_module.REFERENCE, reason="the reference does not promise this")
+
+SECRET = b"octets"
+NAME, WORD = "bob", "word"
+
+ACCEPT, REJECT, CHALLENGE = 2, 3, 11
+START, STOP, INTERIM = 1, 2, 3
+
+
+def attributes(data):
+    """[(type, value)] of what follows a RADIUS header."""
+    found = []
+    while data:
+        kind, length = data[0], data[1]
+        assert 2 <= length <= len(data), "attribute of impossible length"
+        found.append((kind, data[2:length]))
+        data = data[length:]
+    return found
+
+
+def put(kind, value):
+    """One attribute: an int is 4 octets, a dotted text an address."""
+    if isinstance(value, int):
+        value = struct.pack("!I", value)
+    elif isinstance(value, str) and re.fullmatch(r"\d+\.\d+\.\d+\.\d+", value):
+        value = socket.inet_aton(value)
+    elif isinstance(value, str):
+        value = value.encode()
+    return bytes([kind, 2 + len(value)]) + value
+
+
+class Packet:
+    """One request as it came."""
+
+    def __init__(self, data, source):
+        self.data, self.source = data, source
+        self.code, self.id, length = struct.unpack("!BBH", data[:4])
+        assert length == len(data), "octets beyond the Length"
+        self.authenticator = data[4:20]
+        self.list = attributes(data[20:])
+        self.time = time.monotonic()
+
+    def all(self, kind):
+        return [v for k, v in self.list if k == kind]
+
+    def one(self, kind):
+        values = self.all(kind)
+        assert len(values) == 1, "attribute %d: %s" % (kind, values)
+        return values[0]
+
+    def number(self, kind):
+        return int.from_bytes(self.one(kind), "big")
+
+    def address(self, kind):
+        return socket.inet_ntoa(self.one(kind))
+
+    def signed(self, secret):
+        """Is its authenticator, or Message-Authenticator, right?"""
+        if self.code == 4:
+            zero = self.data[:4] + bytes(16) + self.data[20:]
+            return hashlib.md5(zero + secret).digest() == self.authenticator
+        zero = self.data[:22] + bytes(16) + self.data[38:]
+        return self.data[20:22] == b"\x50\x12" and hmac.new(
+            secret, zero, "md5").digest() == self.data[22:38]
+
+    def reply(self, code, attrs=b"", secret=SECRET, sign=True):
+        head = struct.pack("!BBH", code, self.id,
+                           20 + len(attrs) + (18 if sign else 0))
+        if sign:
+            mac = hmac.new(secret, head + self.authenticator + b"\x50\x12" +
+                           bytes(16) + attrs, "md5").digest()
+            attrs = b"\x50\x12" + mac + attrs
+        return head + hashlib.md5(
+            head + self.authenticator + attrs + secret).digest() + attrs
+
+
+class Book:
+    """A RADIUS server that keeps every packet.
+
+    accept is the attributes of each Access-Accept; answer(packet), if given,
+    says what to send for an Access-Request instead: a list of datagrams.
+    """
+
+    def __init__(self, space, accept=b"", answer=None, address=INET_ADDR,
+                 secret=SECRET):
+        self.accept, self.answer, self.secret = accept, answer, secret
+        self.silent = self.ended = False
+        self.asked, self.billed = [], []
+        self.sockets, self.threads = [], []
+        for port in (1812, 1813):
+            sock = space.socket()
+            sock.bind((address, port))
+            sock.settimeout(0.1)
+            self.sockets.append(sock)
+            self.threads.append(threading.Thread(
+                target=self.serve, args=(sock,), daemon=True))
+            self.threads[-1].start()
+
+    def serve(self, sock):
+        while not self.ended:
+            try:
+                p = Packet(*sock.recvfrom(65535))
+            except socket.timeout:
+                continue
+            (self.asked if p.code == 1 else self.billed).append(p)
+            if self.silent:
+                continue
+            if p.code == 4:
+                out = [p.reply(5, secret=self.secret, sign=False)]
+            elif self.answer:
+                out = self.answer(p)
+            else:
+                out = [p.reply(ACCEPT, self.accept, self.secret)]
+            for data in out:
+                sock.sendto(data, p.source)
+
+    def kind(self, status):
+        return [p for p in self.billed if p.number(40) == status]
+
+    def wait(self, status, count=1, seconds=10):
+        wait_for(lambda: "%d records of kind %d" % (count, status), seconds,
+                 lambda: len(self.kind(status)) >= count)
+        return self.kind(status)
+
+    def close(self):
+        self.ended = True
+        for sock, thread in zip(self.sockets, self.threads):
+            thread.join()
+            sock.close()
+
+
+@pytest.fixture
+def world(net, daemon):
+    """make(accept, answer, **config) -> (book, daemon, lac)"""
+    class World:
+        def __init__(self):
+            self.made = []
+
+        def book(self, *args, **options):
+            one = Book(net.inet, *args, **options)
+            self.made.append(one.close)
+            return one
+
+        def lac(self, **options):
+            one = Lac(net.lac, **options)
+            self.made.append(one.close)
+            one.connect()
+            return one
+
+        def __call__(self, accept=b"", answer=None, start=None, **config):
+            book = self.book(accept, answer)
+            keys = {"radius_accounting": True, "primary_radius": INET_ADDR,
+                    "radius_secret": SECRET.decode()}
+            keys.update(config)
+            lns = daemon(config=keys, **(start or {}))
+            return book, lns, self.lac()
+
+    made = World()
+    yield made
+    for close in reversed(made.made):
+        close()
+
+
+# -- what is asked and billed
+
+def test_every_request_says_who_where_and_is_signed(world):
+    book, lns, lac = world(b"".join((
+        put(25, b"first\0class"), put(25, b"second"), put(1, "bob@isp"))))
+    call = lac.call(called="4711", calling="0815")
+    address = call.online(NAME, WORD, "pap")
+    call.hangup()
+    book.wait(STOP)
+    asked, = book.asked
+    start, stop = book.billed
+    assert asked.signed(SECRET) and asked.list[0][0] == 80
+    assert asked.one(1) == b"bob"
+    for p in (start, stop):
+        assert p.signed(SECRET)
+        assert p.one(1) == b"bob@isp"
+        assert p.all(25) == [b"first\0class", b"second"]
+        assert p.address(8) == address
+        assert abs(p.number(55) - time.time()) < 10
+        assert p.number(41) == 0
+        assert p.number(45) == 1
+    for p in (asked, start, stop):
+        assert p.one(44) == asked.one(44)
+        assert p.number(5) == asked.number(5) >= 1
+        assert p.number(61) == 5
+        assert p.number(6) == 2 and p.number(7) == 1
+        assert p.one(30) == b"4711" and p.one(31) == b"0815"
+        assert p.one(66)[1:] == b"10.99.1.1"
+        assert p.one(67)[1:] == LNS_ADDR.encode()
+        assert p.one(90)[1:] == b"lac.test"
+        assert p.address(4) == LNS_INET_ADDR
+    assert not asked.all(8) and not asked.all(41)
+    assert stop.number(49) == 1
+
+
+@pytest.mark.parametrize("how, cause", [
+    ("lcp", 1), ("cdn carrier", 2), ("cdn admin", 6), ("stopccn", 3),
+    ("quit", 7), ("term", 11), ("again", 6), ("mute", 2)])
+def test_how_it_ended_is_billed(world, how, cause):
+    book, lns, lac = world(echo_timeout=1, idle_echo_timeout=3)
+    call = lac.call()
+    call.online(NAME, WORD)
+    book.wait(START)
+    if how == "lcp":
+        call.hangup()
+    elif how.startswith("cdn"):
+        lac.send_control(14, struct.pack("!HHHHHHHH", 0x8008, 0, 14,
+                         call.session, 0x8008, 0, 1,
+                         1 if "carrier" in how else 3), call.peer_session)
+    elif how == "stopccn":
+        lac.stop()
+    elif how == "quit":
+        lns.expected_exit = True
+        lns.process.send(3)
+    elif how == "term":
+        lns.expected_exit = True
+        lns.process.send(15)
+    elif how == "again":
+        lac.call().online("BOB", WORD)
+    elif how == "mute":
+        call.answer_echo = False
+    lac.wait("the Stop", lambda: book.kind(STOP), 12)
+    assert book.kind(STOP)[0].number(49) == cause
+
+
+# -- what the reply may not do
+
+FORBIDDEN = ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.1", "240.0.0.1",
+             LNS_ADDR, LNS_INET_ADDR, INET_ADDR]
+
+
+@pytest.mark.parametrize("address", FORBIDDEN)
+def test_an_address_that_no_subscriber_may_have_is_refused(world, address):
+    book, lns, lac = world(put(8, address))
+    call = lac.call()
+    with pytest.raises(Refused):
+        call.online(NAME, WORD)
+    assert not book.billed
+    book.accept = b""
+    lac.call().online(NAME, WORD)
+
+
+def test_a_route_that_takes_our_own_traffic_is_refused(world):
+    book, lns, lac = world(b"".join(put(22, text) for text in (
+        "0.0.0.0/0", "10.0.0.0/8", LNS_ADDR, LNS_INET_ADDR + "/32 0.0.0.0 1",
+        INET_ADDR + "/32", "10.99.2.0/24", "127.0.0.0/8", "224.0.0.0/4",
+        "not a route", "10.77.1.0/33", "", " 10.77.9.0/24 0.0.0.0 1")))
+    before = lns.routes()
+    call = lac.call()
+    call.online(NAME, WORD)
+    wait_for("the one good route", 5, lambda: "10.77.9.0/24" in lns.routes())
+    new = set(lns.routes().splitlines()) - set(before.splitlines())
+    assert [line.split()[0] for line in new] == ["10.77.9.0/24"], new
+    assert call.ping(INET_ADDR, 2) == 2
+
+
+@pytest.mark.parametrize("text, route", [
+    ("10.77.1.0/24 0.0.0.0 1", "10.77.1.0/24"),
+    ("10.77.1.0/24", "10.77.1.0/24"),
+    ("10.77.1.0/24 10.50.0.1", "10.77.1.0/24"),
+    ("10.77.1.9/24 0.0.0.0 1 2 -1", "10.77.1.0/24"),
+    ("192.168.77.0 0.0.0.0 1", "192.168.77.0/24"),
+    ("10.77.1.7/32 0.0.0.0 1", "10.77.1.7"),
+    ("10.77.1.0/24\t0.0.0.0 1", "10.77.1.0/24"),
+    ("10.77.1.0/24\0", "10.77.1.0/24")])
+def test_forms_of_framed_route(world, text, route):
+    book, lns, lac = world(put(22, text))
+    lac.call().online(NAME, WORD)
+    wait_for("the route", 3,
+             lambda: re.search(r"^%s dev tun0" % route, lns.routes(), re.M))
+
+
+# -- replies that are none
+
+def other(p):
+    """Everything that can be wrong with an answer, then a right one."""
+    good = p.reply(ACCEPT, put(18, "right"))
+    bad = [
+        p.reply(ACCEPT, put(18, "forged"), b"another secret"),
+        p.reply(ACCEPT, put(18, "proxied") + put(33, b"state")),
+        p.reply(5, put(18, "code")),
+        p.reply(ACCEPT, put(18, "torn") + b"\x01\x01"),
+        good[:10], good[:-1],
+        good[:1] + bytes([good[1] ^ 1]) + good[2:],
+        good[:38] + bytes([good[38] ^ 1]) + good[39:],
+        b"", b"\x02"]
+    twice = put(80, bytes(16))
+    bad.append(p.reply(ACCEPT, put(18, "two signs") + twice))
+    return bad + [good, good, p.reply(REJECT)]
+
+
+@pytest.mark.parametrize("auth", ["pap", "chap"])
+def test_what_is_wrong_is_dropped_and_the_right_one_taken(world, auth):
+    book, lns, lac = world(answer=other)
+    call = lac.call()
+    call.online(NAME, WORD, auth)
+    assert call.auth_message == b"right"
+    assert len(book.asked) == 1
+
+
+def test_an_answer_from_elsewhere_is_not_heard(net, world):
+    elsewhere = net.inet.socket()
+    elsewhere.bind((INET_ADDR2, 1812))
+
+    def answer(p):
+        elsewhere.sendto(p.reply(ACCEPT), p.source)
+        return []
+    book, lns, lac = world(answer=answer)
+    try:
+        with pytest.raises(TimeoutError):
+            lac.call().login(NAME, WORD, seconds=3)
+    finally:
+        elsewhere.close()
+
+
+@pytest.mark.parametrize("auth", ["pap", "chap"])
+def test_a_challenge_is_a_refusal(world, auth):
+    book, lns, lac = world(answer=lambda p: [
+        p.reply(CHALLENGE, put(18, "say more") + put(24, b"state"))])
+    call = lac.call()
+    with pytest.raises(Refused):
+        call.login(NAME, WORD, auth)
+    assert call.auth_message == b"say more"
+
+
+def test_auto_believes_unsigned_answers_until_a_signed_one_came(world):
+    signs = [False]
+    book, lns, lac = world(allow_duplicate_users=True, answer=lambda p: [
+        p.reply(ACCEPT, sign=signs[0])])
+    lac.call().online(NAME, WORD)
+    signs[0] = True
+    lac.call().online(NAME, WORD)
+    signs[0] = False
+    with pytest.raises(TimeoutError):
+        lac.call().login(NAME, WORD, seconds=3)
+
+
+def test_a_repeat_is_the_same_octets_from_the_same_port(world):
+    book, lns, lac = world()
+    book.silent = True
+    with pytest.raises(Refused):
+        lac.call().login(NAME, WORD, seconds=30)
+    assert len(book.asked) == 4
+    assert len({(p.data, p.source) for p in book.asked}) == 1
+    gaps = [b.time - a.time for a, b in zip(book.asked, book.asked[1:])]
+    assert 1.7 < gaps[0] < 2.4 and 3.5 < gaps[1] < 4.6 and gaps[2] < 7
+
+
+def test_a_record_sent_again_is_a_new_packet_with_its_delay(world):
+    book, lns, lac = world()
+    call = lac.call()
+    call.online(NAME, WORD)
+    book.wait(START)
+    book.silent = True
+    call.hangup()
+    book.wait(STOP, 3, 12)
+    book.silent = False
+    book.wait(STOP, 4, 12)
+    stops = book.kind(STOP)
+    assert len({(p.source, p.id) for p in stops}) == len(stops)
+    assert all(p.signed(SECRET) for p in stops)
+    delays = [p.number(41) for p in stops]
+    assert delays == sorted(delays) and delays[-1] >= 4
+    for kind in (1, 44, 46, 42, 43, 49, 55):
+        assert len({p.one(kind) for p in stops}) == 1
+    began = stops[0].time
+    for p, delay in zip(stops, delays):
+        assert abs(p.time - began - delay) < 1.1
+
+
+# -- a reload
+
+def test_a_new_secret_holds_for_what_is_on_its_way(world):
+    book, lns, lac = world()
+    book.secret = b"new one"
+    book.silent = True
+    call = lac.call()
+    with pytest.raises(TimeoutError):
+        call.login(NAME, WORD, seconds=1)
+    lns.write_config(radius_secret="new one")
+    book.silent = False
+    book.answer = lambda p: [p.reply(ACCEPT, secret=b"new one")] \
+        if p.signed(b"new one") else []
+    lns.reload()
+    call.wait("authentication", lambda: call.authenticated, 5)
+
+
+def test_a_stop_is_sent_after_accounting_was_turned_off(world):
+    book, lns, lac = world()
+    call = lac.call()
+    call.online(NAME, WORD)
+    book.wait(START)
+    lns.write_config(radius_accounting=False)
+    lns.reload()
+    lns.wait_log("configuration loaded again")
+    call.hangup()
+    book.wait(STOP)
+    lac.call().online(NAME, WORD)
+    lac.pump(1)
+    assert len(book.billed) == 2
+
+
+def test_accounting_turned_on_bills_who_comes_after(world):
+    book, lns, lac = world(radius_accounting=False,
+                           allow_duplicate_users=True)
+    first = lac.call()
+    first.online(NAME, WORD)
+    lns.write_config(radius_accounting=True)
+    lns.reload()
+    lns.wait_log("configuration loaded again")
+    second = lac.call()
+    second.online(NAME, WORD)
+    first.hangup()
+    second.hangup()
+    book.wait(STOP)
+    lac.pump(0.5)
+    assert [p.number(40) for p in book.billed] == [START, STOP]
+
+
+def test_a_subscriber_survives_the_loss_of_its_pool(net, world):
+    book, lns, lac = world()
+    call = lac.call()
+    call.online(NAME, WORD)
+    assert call.ping(INET_ADDR, 2) == 2
+    lns.write("ip_pool", "10.50.7.0/24\n")
+    lns.reload()
+    lns.wait_log("configuration loaded again")
+    lac.pump(0.5)
+    assert call.ping(INET_ADDR, 2) == 2
+    late = lac.call()
+    assert late.online("late", WORD).startswith("10.50.7.")
+    gone = call.address
+    call.hangup()
+    book.wait(STOP)
+    wait_for("its route to go", 5, lambda: gone not in lns.routes())
+    # And the pool comes back under a session.
+    lns.write("ip_pool", "10.50.0.0/24\n10.50.7.0/24\n")
+    lns.reload()
+    assert late.ping(INET_ADDR, 2) == 2
+
+
+def test_a_pool_that_grows_over_an_address_in_use_does_not_give_it_away(
+        net, world):
+    book, lns, lac = world(put(8, "10.50.9.1"))
+    fixed = lac.call()
+    fixed.online(NAME, WORD)
+    book.accept = b""
+    lns.write("ip_pool", "10.50.9.1\n10.50.9.2\n")
+    lns.reload()
+    lns.wait_log("configuration loaded again")
+    assert lac.call().online("carol", WORD) == "10.50.9.2"
+    assert fixed.ping(INET_ADDR, 2) == 2
+    with pytest.raises(Refused):
+        lac.call().online("dave", WORD)
+    fixed.hangup()
+    book.wait(STOP)
+    assert lac.call().online("dave", WORD) == "10.50.9.1"
+
+
+def test_a_detached_daemon_finds_its_files_again(net, tmp_path):
+    for name, text in (("startup-config", "set debug 2\nset log_file %s/log\n"
+                        "set pid_file %s/pid\n" % (tmp_path, tmp_path)),
+                       ("ip_pool", "10.50.0.0/24\n")):
+        (tmp_path / name).write_text(text)
+    subprocess.run(net.lns.argv(daemon_module.program(), "-d", "-c",
+                                "startup-config"), cwd=tmp_path, check=True,
+                   timeout=20)
+    log = tmp_path / "log"
+    wait_for("the pid", 10, lambda: (tmp_path / "pid").exists() and
+             (tmp_path / "pid").read_text().endswith("\n"))
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        os.kill(pid, 1)
+        wait_for("the reload", 5, lambda: re.search(
+            "loaded again|cannot be read", log.read_text()))
+        assert "loaded again" in log.read_text()
+    finally:
+        os.kill(pid, 15)
+        wait_for("its end", 10, lambda: not os.path.exists("/proc/%d" % pid))
+    assert not (tmp_path / "pid").exists()
+
+
+# -- names
+
+HOSTILE = ["%n%s%d%x", "a b c", "x\ny\r\x1b[2J", "\u00fc\u00f1\u4e2d", "*",
+           "'\";`$(id)", "../../etc", "n" * 253]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("auth", ["pap", "chap"])
+def test_hostile_names_pass_as_they_are_and_log_clean(world, auth, name):
+    book, lns, lac = world()
+    call = lac.call(called=name[:60], calling=name[:60])
+    call.online(name, WORD, auth)
+    call.hangup()
+    book.wait(STOP)
+    for p in book.asked + book.billed:
+        assert p.one(1) == name.encode()
+    with open(lns.logfile, "rb") as f:
+        log = f.read()
+    assert not re.search(rb"[^\x20-\x7e\n]", log)
+    for line in log.splitlines():
+        assert re.match(rb"\d{4}-\d\d-\d\d |l2tpns", line), line
+
+
+@pytest.mark.parametrize("auth", ["pap", "chap"])
+def test_names_that_radius_cannot_carry_are_refused(world, auth):
+    book, lns, lac = world()
+    for name in ("", "n" * 254, "a\0b"):
+        with pytest.raises((Refused, TimeoutError)):
+            lac.call().login(name, WORD, auth, seconds=5)
+    assert not book.asked
