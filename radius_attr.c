@@ -654,6 +654,12 @@ class_len(uint32_t addr)
 	return addr >> 29 == 6 ? 24 : 0;
 }
 
+static bool
+is_gap(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 bool
 radius_route_parse(const void *text, size_t len, struct prefix *route)
 {
@@ -664,9 +670,12 @@ radius_route_parse(const void *text, size_t len, struct prefix *route)
 	char *slash;
 	size_t n;
 
-	while (p < end && *p == ' ')
+	/* Some servers count the NUL that ended the text at home. */
+	while (end > p && end[-1] == '\0')
+		end--;
+	while (p < end && is_gap(*p))
 		p++;
-	for (n = 0; p + n < end && p[n] != ' '; n++)
+	for (n = 0; p + n < end && !is_gap(p[n]); n++)
 		;
 	if (n == 0 || n >= sizeof(buf))
 		return false;

@@ -907,6 +907,11 @@ test_routes(void **state)
 		assert_int_equal(route.len, rows[i].len);
 	}
 	assert_false(radius_route_parse("10.0.0.0\0/8", 11, &route));
+	assert_true(radius_route_parse("10.1.0.0/16\0", 12, &route));
+	assert_int_equal(route.len, 16);
+	assert_true(radius_route_parse("\t10.2.0.0/15\t0.0.0.0", 21, &route));
+	assert_int_equal(route.len, 15);
+	assert_false(radius_route_parse("\0\0", 2, &route));
 	assert_false(radius_route_parse("", 0, &route));
 }
 
