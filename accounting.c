@@ -529,7 +529,8 @@ acct_stop(struct session *s, enum terminate_cause cause)
 	if (!s->acct_started)
 		return;
 	s->acct_started = false;
-	if (wanted())
+	/* Owed to the Start, even if accounting was turned off since. */
+	if (radius_configured())
 		record_add(s, STOP, cause);
 }
 

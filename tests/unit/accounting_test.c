@@ -327,6 +327,27 @@ test_off(void **state)
 	}
 }
 
+/* A Stop is owed to a Start, though accounting was turned off meanwhile. */
+static void
+test_turned_off(void **state)
+{
+	struct session *s = new_session();
+
+	(void)state;
+	acct_start(s);
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	lns.config.radius_accounting = false;
+	acct_interim(s);
+	pass(200);
+	assert_int_equal(serve(one.acct), 0);
+	acct_stop(s, CAUSE_USER_REQUEST);
+	acct_stop(s, CAUSE_USER_REQUEST);
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	assert_int_equal(acct_pending(), 0);
+}
+
 /* Asked for twice, done once; and no Stop without a Start. */
 static void
 test_once(void **state)
@@ -762,6 +783,7 @@ main(void)
 		TEST(test_longest),
 		TEST(test_names),
 		TEST(test_off),
+		TEST(test_turned_off),
 		TEST(test_once),
 		TEST(test_retransmission),
 		TEST(test_wrong_answers),
