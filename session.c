@@ -261,9 +261,13 @@ session_pool_changed(void)
 {
 	struct session *s;
 
-	for (s = session_next(0); s != NULL; s = session_next(s->sid))
-		if (s->ip != 0)
-			route_address(s);
+	for (s = session_next(0); s != NULL; s = session_next(s->sid)) {
+		if (s->ip == 0)
+			continue;
+		/* RADIUS gave it what the pool has only got now. */
+		(void)ippool_claim(s->ip, s->user, s->sid);
+		route_address(s);
+	}
 }
 
 static bool

@@ -68,7 +68,10 @@ void session_ppp_finished(struct session *, enum terminate_cause,
 bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
     size_t len);
 
-/* After a reload: addresses that are in the pool no more need their routes. */
+/*
+ * After a reload: addresses that are in the pool no more need their routes,
+ * those that came into it are taken already.
+ */
 void session_pool_changed(void);
 
 /* The session that was authenticated last as this user (exact), or NULL. */
