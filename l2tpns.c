@@ -100,6 +100,25 @@ parse_args(int argc, char **argv)
 		usage(stderr, 2);
 }
 
+/* In the background we are in another directory when SIGHUP comes. */
+static void
+absolute_config_file(void)
+{
+	static char path[CONFIG_STRING];
+	char here[CONFIG_STRING];
+	int n;
+
+	if (args.config_file[0] == '/')
+		return;
+	if (getcwd(here, sizeof(here)) == NULL)
+		fatal("this directory has no usable name: %s",
+		    strerror(errno));
+	n = snprintf(path, sizeof(path), "%s/%s", here, args.config_file);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		fatal("%s: the name is too long", args.config_file);
+	args.config_file = path;
+}
+
 /* --- configuration ------------------------------------------------------ */
 
 static void
@@ -349,6 +368,7 @@ stop_cleanly(int sig)
 	}
 	log_warn("signal %d: disconnecting %u sessions on %u tunnels, then "
 	    "stopping", sig, table_sessions(), table_tunnels());
+	lns.shutting_down = true;
 	tunnels_shutdown("the server is shutting down");
 	stop_when_quiet(STOP_CLEAN_MS);
 }
@@ -506,6 +526,8 @@ main(int argc, char **argv)
 {
 	parse_args(argc, argv);
 	umask(077);
+	if (args.detach)
+		absolute_config_file();
 	set_etcdir(args.config_file);
 	if (args.check_only) {
 		timers_init();

@@ -285,7 +285,8 @@ tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
 	else
 		log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): shutting down: %s",
 		    t->tid, t->hostname, reason);
-	drop_sessions(t, CAUSE_NAS_REQUEST, CDN_ADMIN, reason, each);
+	drop_sessions(t, lns.shutting_down ? CAUSE_ADMIN_REBOOT :
+	    CAUSE_NAS_REQUEST, CDN_ADMIN, reason, each);
 	send_StopCCN(t, result, error, reason);
 	closing_begin(t, "StopCCN sent", CLOSE_POLL_MS);
 }
