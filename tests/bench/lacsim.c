@@ -518,6 +518,25 @@ hold_over(void)
 	return blast_over();
 }
 
+/* Up to the last: not half dead by the monkey, nor renegotiating. */
+static bool
+all_settled(void)
+{
+	static uint64_t last;
+	bool all = true;
+
+	if (L.up + L.dead < L.o.sessions)
+		return false;
+	if (!L.o.monkey)
+		return true;
+	if (L.now - last < 100 * NS_MS)
+		return false;
+	last = L.now;
+	for (uint32_t i = 0; i < L.o.sessions && all; i++)
+		all = L.session[i].state == S_UP && !L.session[i].why;
+	return all;
+}
+
 static void
 run_hold(void)
 {
@@ -532,7 +551,7 @@ run_hold(void)
 	}
 	if (L.run == RUN_HOLD && hold_over())
 		run_set(RUN_BACK);
-	if (L.run == RUN_BACK && (L.up + L.dead >= L.o.sessions ||
+	if (L.run == RUN_BACK && (all_settled() ||
 	    (double)(L.now - L.run_since) / 1e9 > L.o.timeout))
 		run_set(RUN_DRAIN);
 }

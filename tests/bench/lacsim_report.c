@@ -49,6 +49,7 @@ static void
 per_second(uint32_t *min, uint32_t *max)
 {
 	size_t last = (size_t)seconds_between(L.first_start, L.last_up);
+	bool any = false;
 
 	*min = *max = 0;
 	if (!L.per_second)
@@ -58,10 +59,12 @@ per_second(uint32_t *min, uint32_t *max)
 
 		if (n > *max)
 			*max = n;
-		if (i && i < last && (!*min || n < *min))
+		if (i && i < last && (!any || n < *min)) {
 			*min = n;
+			any = true;
+		}
 	}
-	if (!*min)
+	if (!any)
 		*min = *max;
 }
 
