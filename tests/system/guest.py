@@ -104,9 +104,9 @@ class Guest:
         self.answer("ready", READY_SECONDS)
         self.check("ip addr add %s/24 dev eth0 && ip link set eth0 up" %
                    GUEST_ADDR)
-        # A slow machine: what comes while xl2tpd waits must not be lost.
-        self.check("cd /proc/sys/net/core && echo 16777216 >rmem_max && "
-                   "echo 16777216 >rmem_default")
+        # A slow machine: what xl2tpd is late for must not be lost.
+        self.check("cd /proc/sys/net/core && for f in rmem_max rmem_default "
+                   "wmem_max wmem_default; do echo 16777216 >$f; done")
 
     # -- the channel
 
@@ -335,7 +335,8 @@ class Guest:
         """How many datagrams the guest's sockets had no room for, ever."""
         text = self.check("grep Udp: /proc/net/snmp")
         names, values = (line.split() for line in text.splitlines())
-        return int(values[names.index("RcvbufErrors")])
+        return sum(int(values[names.index(name)])
+                   for name in ("RcvbufErrors", "SndbufErrors"))
 
     def sent_received(self):
         """pppd's own count at the end of the call: (sent, received)."""

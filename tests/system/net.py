@@ -320,7 +320,13 @@ class TcpSource:
 
     Give it data and it sends them to whoever connects; without, it keeps
     what comes in, in received, and sets finished at the end.  One peer only.
+
+    What it lets be under way is little, so that no queue between here and
+    the peer is ever full, not on a busy machine either: nothing is lost
+    where nobody counts it.
     """
+
+    WINDOW = 65536
 
     def __init__(self, space, port, data=None):
         self.data = data
@@ -328,6 +334,8 @@ class TcpSource:
         self.finished = threading.Event()
         self.socket = space.socket(kind=socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, self.WINDOW)
         self.socket.settimeout(120)
         self.socket.bind(("0.0.0.0", port))
         self.socket.listen(1)
