@@ -101,12 +101,14 @@ forward_send(const struct peer *peer, const void *buf, size_t len)
 
 /* The DoS cap: so many packets of a session in each 0.1 s, both ways. */
 static bool
-within_limit(struct session_local *l)
+within_limit(const struct session *s)
 {
-	uint32_t window = (uint32_t)(timer_now() / 100);
+	struct session_local *l = session_local(s);
+	uint32_t window;
 
 	if (lns.config.packet_limit == 0)
 		return true;
+	window = (uint32_t)(timer_now() / 100);
 	if (l->limit_window != window) {
 		l->limit_window = window;
 		l->limit_count = 0;
@@ -201,14 +203,12 @@ drop_spoofed(const struct session *s, uint32_t src)
 static void
 ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 {
-	struct session_local *l = session_local(s);
 	struct ipv4 h;
 
 	if ((s->flags & SF_OPEN) == 0) {
 		COUNT(drop_not_open);
 		return;
 	}
-	l->ppp.last_heard = timer_now();
 	if (!ipv4_decode(ip, n, &h)) {
 		COUNT(drop_malformed);
 		return;
@@ -225,7 +225,7 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		COUNT(drop_own_port);
 		return;
 	}
-	if (!within_limit(l)) {
+	if (!within_limit(s)) {
 		COUNT(drop_limited);
 		return;
 	}
@@ -386,6 +386,21 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	data_from_lac(peer, &d);
 }
 
+void
+forward_prefetch_lac(uint8_t *buf, size_t len)
+{
+	const struct tunnel *t;
+	const struct session *s;
+	struct data d;
+
+	if (!plain_header(buf, len, &d))
+		return;
+	t = tunnel_by_local_id(d.tunnel_id);
+	s = t != NULL ? tunnel_session(t, d.session_id) : NULL;
+	if (s != NULL)
+		__builtin_prefetch(s, 1);
+}
+
 /* --- to the subscriber -------------------------------------------------- */
 
 /*
@@ -500,7 +515,7 @@ forward_from_tun(uint8_t *ip, size_t len)
 		COUNT(drop_not_open);
 		return;
 	}
-	if (!within_limit(session_local(s))) {
+	if (!within_limit(s)) {
 		COUNT(drop_limited);
 		return;
 	}
@@ -581,7 +596,7 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
 }
 
 void
-forward_prefetch(const uint8_t *ip, size_t len)
+forward_prefetch_tun(const uint8_t *ip, size_t len)
 {
 	const struct session *s;
 

@@ -70,7 +70,11 @@ void tundev_flush(void);
 /* A super-packet from the device, its header room in front as for others. */
 void forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *);
 
-/* The session that a packet from the TUN will go to, to be prefetched. */
-void forward_prefetch(const uint8_t *ip, size_t len);
+/*
+ * Fetches ahead what the packet will touch: called for all of a batch before
+ * the first of it is worked on.
+ */
+void forward_prefetch_tun(const uint8_t *ip, size_t len);
+void forward_prefetch_lac(uint8_t *buf, size_t len);
 
 #endif

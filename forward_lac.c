@@ -519,6 +519,8 @@ received(unsigned int i)
 		COUNT(tunnel_rx_errors);
 		return;
 	}
+	for (at = t.size; at < len; at += t.size)
+		forward_prefetch_lac(rx.buf[i] + at, len - at);
 	at = 0;
 	do {
 		n = len - at < t.size ? len - at : t.size;
@@ -554,6 +556,8 @@ receive_batch(void)
 		    "reading the L2TP socket: %s", strerror(errno));
 		return true;
 	}
+	for (i = 0; i < (unsigned int)n; i++)
+		forward_prefetch_lac(rx.buf[i], rx.msg[i].msg_len);
 	for (i = 0; i < (unsigned int)n; i++)
 		received(i);
 	tundev_flush();			/* rx.buf is used again */

@@ -173,7 +173,7 @@ read_some(void)
 	if (lac_space() < READ_SPACE)
 		lac_reset();
 	for (n = 0; n < READS && read_packet(&r[n]) > 0; n++)
-		forward_prefetch(r[n].ip, r[n].len);
+		forward_prefetch_tun(r[n].ip, r[n].len);
 	for (i = 0; i < n; i++)
 		work_on(&r[i]);
 	return n == READS || lac_space() < READ_SPACE;
