@@ -582,15 +582,17 @@ plausible_source(const struct peer *p)
 
 /*
  * Is an SCCRQ with the ids of this tunnel the one that made it, once more?
- * Not if the tunnel has been up for a while, whatever the network does to
+ * Not if our SCCRP was answered a while ago, whatever the network does to
  * datagrams: then the LAC has restarted, and counts its tunnels from 1 again.
  * What is up stays up until the LAC proves by an SCCCN that it is there.
  */
 static bool
 is_repeat(const struct tunnel *t)
 {
-	return t->state == T_WAIT_CTL_CONN || (t->state == T_ESTABLISHED &&
-	    timer_now() < tunnel_local(t)->up_since + REPEAT_MS);
+	const struct tunnel_local *l = tunnel_local(t);
+
+	return t->state != T_CLOSING && (!l->answered ||
+	    timer_now() < l->answered_at + REPEAT_MS);
 }
 
 static void
@@ -683,7 +685,6 @@ accept_SCCCN(struct tunnel *t, const struct l2tp_msg *m)
 		tunnel_lost(old, "its peer opened a new one");
 	COUNT(tunnel_created);
 	timer_disarm(&l->life);
-	l->up_since = timer_now();
 	hello_arm(t, 0);
 	snprintf(on, sizeof(on), "SCCCN from %u.%u.%u.%u port %u",
 	    t->peer.addr >> 24, t->peer.addr >> 16 & 255,
@@ -891,6 +892,7 @@ peer_answered(struct tunnel *t)
 	if (l->answered)
 		return;
 	l->answered = true;
+	l->answered_at = timer_now();
 	l->ctl.max_retries = (uint8_t)lns.config.l2tp_retries;
 	if (t->state == T_WAIT_CTL_CONN)
 		timer_arm(&l->life, LINGER_MS);

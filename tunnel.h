@@ -21,7 +21,7 @@ struct tunnel_local {
 	struct token_bucket icrq_rate;
 	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
-	uint64_t up_since;		/* ms, when established */
+	uint64_t answered_at;		/* ms */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
 	struct idmap ids;		/* local session id -> sid */
