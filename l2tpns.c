@@ -414,6 +414,8 @@ detach(void)
 	(void)setsid();
 	if (chdir("/") != 0)
 		log_warn("chdir /: %s", strerror(errno));
+	if (lns.config.log_file[0] == '\0')
+		log_warn("there is no log_file: nothing is logged from here on");
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0)
 		return;
