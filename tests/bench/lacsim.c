@@ -596,7 +596,8 @@ run_close(void)
 
 	for (uint32_t i = 0; !sent && i < L.o.tunnels; i++) {
 		timer_stop(&L.tunnel[i].restart);
-		if (L.o.stop == STOP_SILENT)
+		if (L.o.stop == STOP_SILENT ||
+		    L.tunnel[i].state == T_WAIT_CTL_REPLY)
 			tunnel_forget(&L.tunnel[i], R_ENDED);
 		else
 			tunnel_close(&L.tunnel[i], 6);

@@ -84,10 +84,18 @@ l2tp_init(void)
 
 /* ---- AVPs out ---- */
 
+/* RFC 2661 4.4: on these the M bit must be 0, on the others of ours 1. */
+static uint16_t
+avp_mandatory(uint16_t type)
+{
+	return type == AVP_FIRMWARE || type == AVP_VENDOR ||
+	    type == AVP_RX_SPEED ? 0 : 0x8000;
+}
+
 static void
 avp(struct out *o, uint16_t type, const void *value, size_t n)
 {
-	out_u16(o, (uint16_t)(0x8000 | (n + 6)));
+	out_u16(o, (uint16_t)(avp_mandatory(type) | (n + 6)));
 	out_u16(o, 0);
 	out_u16(o, type);
 	out_bytes(o, value, n);
@@ -801,6 +809,8 @@ tunnel_close(struct tunnel *t, uint16_t result)
 			call_forget(t->sid[i]);
 	if (t->state == T_ESTABLISHED)
 		L.tunnels_up--;
+	else
+		L.c.tunnels_failed++;
 	t->state = T_CLOSING;
 	timer_stop(&t->hello);
 	o = msg_begin(STOPCCN, 0);

@@ -54,7 +54,7 @@ static regex_t reject_regex;
 static struct user *users[4096];
 static struct wheel wheel;
 static struct rng rng;
-static uint64_t now, began;
+static uint64_t now, began, flushed;
 static int fd_auth, fd_acct, fd_wrong, epfd, sigfd;
 static bool over;
 
@@ -805,6 +805,10 @@ loop_turn(void)
 			socket_read(ev[i].data.fd);
 	}
 	wheel_run(&wheel, now);
+	if (now - flushed > NS_SEC / 5) {
+		flushed = now;
+		book_flush();
+	}
 	if (O.seconds > 0 && (double)(now - began) / 1e9 >= O.seconds)
 		over = true;
 }
