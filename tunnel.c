@@ -41,8 +41,10 @@
 static uint32_t by_local_id[65536];
 static uint32_t by_peer[65536];
 
-/* Half-open tunnels, oldest first. */
-static uint32_t half_first, half_last, half_count;
+/* Tunnels that may have to make room for others, oldest first. */
+static struct tunnel_list {
+	uint32_t first, last, count;
+} half_open, lingering;
 
 static struct ratelimit sccrq_rate;
 /* What died in this turn, chained by next_same. */
@@ -121,37 +123,42 @@ unlink_ids(struct tunnel *t)
 	by_local_id[t->local_id] = 0;
 }
 
+/* A tunnel is on one list at most. */
 static void
-half_open_add(struct tunnel *t)
-{
-	tunnel_local(t)->prev_half = half_last;
-	if (half_last != 0)
-		tunnel_local(tunnel_by_tid(half_last))->next_half = t->tid;
-	else
-		half_first = t->tid;
-	half_last = t->tid;
-	half_count++;
-}
-
-static void
-half_open_del(struct tunnel *t)
+list_add(struct tunnel_list *list, struct tunnel *t)
 {
 	struct tunnel_local *l = tunnel_local(t);
 
-	if (half_first != t->tid && l->prev_half == 0)
-		return;		/* not on the list */
-	if (l->prev_half != 0)
-		tunnel_local(tunnel_by_tid(l->prev_half))->next_half =
-		    l->next_half;
+	l->list = list;
+	l->list_prev = list->last;
+	l->list_next = 0;
+	if (list->last != 0)
+		tunnel_local(tunnel_by_tid(list->last))->list_next = t->tid;
 	else
-		half_first = l->next_half;
-	if (l->next_half != 0)
-		tunnel_local(tunnel_by_tid(l->next_half))->prev_half =
-		    l->prev_half;
+		list->first = t->tid;
+	list->last = t->tid;
+	list->count++;
+}
+
+static void
+list_del(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->list == NULL)
+		return;
+	if (l->list_prev != 0)
+		tunnel_local(tunnel_by_tid(l->list_prev))->list_next =
+		    l->list_next;
 	else
-		half_last = l->prev_half;
-	l->prev_half = l->next_half = 0;
-	half_count--;
+		l->list->first = l->list_next;
+	if (l->list_next != 0)
+		tunnel_local(tunnel_by_tid(l->list_next))->list_prev =
+		    l->list_prev;
+	else
+		l->list->last = l->list_prev;
+	l->list->count--;
+	l->list = NULL;
 }
 
 /* --- states ------------------------------------------------------------- */
@@ -170,7 +177,7 @@ tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
 	    t->tid, t->hostname[0] != '\0' ? t->hostname : "?",
 	    state_words[t->state], state_words[to], on);
 	if (t->state == T_WAIT_CTL_CONN)
-		half_open_del(t);
+		list_del(t);
 	t->state = (uint8_t)to;
 }
 
@@ -192,7 +199,7 @@ tunnel_free(struct tunnel *t)
 	if (l->dying)
 		return;
 	l->dying = true;
-	half_open_del(t);
+	list_del(t);
 	timer_disarm(&l->hello);
 	timer_disarm(&l->life);
 	unlink_ids(t);
@@ -528,6 +535,29 @@ half_open_max(void)
 	return quarter > 16 ? quarter : 16;
 }
 
+/*
+ * A free slot.  When there is none, one that only lingers makes room, or else
+ * the one that has been half open for longest.  It is reaped here and not at
+ * the end of the turn, which is safe as no tunnel is up the stack: we are
+ * called for a datagram that belongs to none.
+ */
+static struct tunnel *
+slot_new(void)
+{
+	struct tunnel *t = NULL, *old;
+
+	if (half_open.count < half_open_max() &&
+	    (t = table_tunnel_new()) != NULL)
+		return t;
+	old = tunnel_by_tid(half_open.count >= half_open_max() ||
+	    lingering.count == 0 ? half_open.first : lingering.first);
+	if (old == NULL)
+		return NULL;
+	tunnel_free(old);
+	tunnel_reap();
+	return table_tunnel_new();
+}
+
 /* A fresh tunnel for this peer, all but its SCCRP; NULL when there is none. */
 static struct tunnel *
 tunnel_open(const struct peer *p, const struct l2tp_msg *m)
@@ -535,9 +565,7 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	struct tunnel_local *l;
 	struct tunnel *t;
 
-	if (half_count >= half_open_max())
-		tunnel_free(tunnel_by_tid(half_first));
-	t = table_tunnel_new();
+	t = slot_new();
 	if (t == NULL)
 		return NULL;
 	l = tunnel_local(t);
@@ -563,7 +591,7 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	l->hello.fire = hello_fire;
 	l->life.fire = life_fire;
 	link_ids(t);
-	half_open_add(t);
+	list_add(&half_open, t);
 	t->state = T_WAIT_CTL_CONN;
 	timer_arm(&l->life, HALF_OPEN_MS);
 	return t;
@@ -707,6 +735,7 @@ recv_StopCCN(struct tunnel *t, const struct l2tp_msg *m)
 	ctl_ack_now(&tunnel_local(t)->ctl);
 	ctl_forget(&tunnel_local(t)->ctl);
 	closing_begin(t, "StopCCN", LINGER_MS);
+	list_add(&lingering, t);
 }
 
 static void
@@ -1009,7 +1038,7 @@ tunnel_init(void)
 
 	memset(by_local_id, 0, sizeof(by_local_id));
 	memset(by_peer, 0, sizeof(by_peer));
-	half_first = half_last = half_count = 0;
+	half_open = lingering = (struct tunnel_list){ 0 };
 	reap_first = 0;
 	loop_at_turn_end(&reap);
 }

@@ -27,7 +27,8 @@ struct tunnel_local {
 	struct idmap ids;		/* local session id -> sid */
 	struct idmap peer_ids;		/* the peer's session id -> sid */
 	uint32_t next_same;		/* tid: chain of equal peer hashes */
-	uint32_t prev_half, next_half;	/* tids: list of half-open tunnels */
+	struct tunnel_list *list;	/* that it is on, or NULL */
+	uint32_t list_prev, list_next;	/* tids */
 };
 
 /* Adds the loop hook that reaps. */
