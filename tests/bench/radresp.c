@@ -65,6 +65,7 @@ struct pending {
 	struct slot *slot;
 	uint8_t auth[16];		/* of the request it answers */
 	int fd;
+	bool spoiled;			/* no client should believe it */
 	size_t n;
 	uint8_t bytes[];
 };
@@ -512,8 +513,6 @@ reply_build(struct slot *s, const struct request *r, const struct user *u,
 	md5_update(&m, o.n, b);
 	md5_update(&m, strlen(O.secret), (const uint8_t *)O.secret);
 	md5_digest(&m, 16, b + 4);
-	if (chance(O.bad_authenticator))
-		b[4] ^= 1;
 	s->reply = xcalloc(1, o.n);
 	memcpy(s->reply, b, o.n);
 	s->reply_n = o.n;
@@ -526,11 +525,13 @@ pending_send(struct pending *p)
 	    sizeof(p->to)) < 0 && errno != ECONNREFUSED)
 		fprintf(stderr, "sendto: %s\n", strerror(errno));
 	book_line("out", NULL, &p->to, p->bytes[0], p->bytes[1],
-	    p->fd == fd_wrong ? "wrong-source" : "");
+	    p->fd == fd_wrong ? "wrong-source" :
+	    p->spoiled ? "wrong-authenticator" : "");
 	if (!memcmp(p->slot->auth, p->auth, 16)) {
 		p->slot->pending--;
 		p->slot->sent++;
-		book_answered(p->slot);
+		if (!p->spoiled)
+			book_answered(p->slot);
 	}
 	if (p->bytes[0] == ACCESS_ACCEPT)
 		C.accepts++;
@@ -563,6 +564,9 @@ reply_once(struct slot *s, const struct request *r)
 	    r->code == ACCT_REQUEST ? fd_acct : fd_auth;
 	p->n = s->reply_n;
 	memcpy(p->bytes, s->reply, s->reply_n);
+	if (chance(O.bad_authenticator))
+		p->bytes[4] ^= 1;
+	p->spoiled = p->bytes[4] != s->reply[4] || p->fd == fd_wrong;
 	s->pending++;
 	if (ms > 0)
 		timer_set(&wheel, &p->timer, now + (uint64_t)(ms * 1e6));
