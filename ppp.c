@@ -258,6 +258,8 @@ ppp_input_upper(struct session *s, uint16_t protocol, const void *info,
 {
 	struct ppp *p = ppp_of(s);
 
+	if (protocol != p->auth_protocol)
+		auth_was_heard(s);
 	if (protocol == p->auth_protocol)
 		auth_input(s, info, len);
 	else if (protocol == PPP_IPCP && p->phase == PPP_NETWORK)

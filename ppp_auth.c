@@ -9,6 +9,11 @@
  *	waiting   auth_start() has been called; repeats are ignored
  *	done      let in: a repeat gets the same answer again
  *
+ * A CHAP Success may be lost, and the peer need not repeat its Response: it
+ * then waits in phase Authenticate, dropping our IPCP.  So a Success is
+ * repeated like a Challenge, until the peer shows by anything of the next phase
+ * that it has got it.
+ *
  * Only the protocol that LCP agreed on comes here at all (ppp.c), so a peer
  * cannot step down from CHAP to PAP.
  *
@@ -57,6 +62,12 @@ auth_choice(unsigned int n)
 
 /* --- asking ---------------------------------------------------------- */
 
+static void
+auth_wait(struct ppp *p)
+{
+	timer_arm(&p->auth_timer, (uint64_t)lns.config.ppp_restart_time * 1000);
+}
+
 /* A new value and id each time (RFC 1994 4.1): an old Response fits nothing. */
 static void
 send_Challenge(struct session *s)
@@ -71,7 +82,19 @@ send_Challenge(struct session *s)
 	len = chap_challenge_encode(buf, sizeof(buf), p->auth_id,
 	    p->challenge, sizeof(p->challenge), lns.hostname);
 	session_send_ppp(s, PPP_CHAP, buf, len);
-	timer_arm(&p->auth_timer, (uint64_t)lns.config.ppp_restart_time * 1000);
+	auth_wait(p);
+}
+
+/* Ends with phase Network: IPCP does not wait for ever. */
+static void
+repeat_Success(struct session *s)
+{
+	struct ppp *p = ppp_of(s);
+
+	if (p->phase != PPP_NETWORK)
+		return;
+	session_send_ppp(s, PPP_CHAP, p->reply, p->reply_len);
+	auth_wait(p);
 }
 
 static void
@@ -80,7 +103,9 @@ auth_timeout(struct timer *t)
 	struct ppp *p = timer_owner(t, struct ppp, auth_timer);
 	struct session *s = ppp_session(p);
 
-	if (p->auth_protocol == PPP_PAP)
+	if (p->auth_state == AUTH_DONE)
+		repeat_Success(s);
+	else if (p->auth_protocol == PPP_PAP)
 		ppp_finish(s, CAUSE_USER_ERROR, "no PAP request came");
 	else if (p->auth_tries < lns.config.ppp_max_configure)
 		send_Challenge(s);
@@ -286,7 +311,18 @@ auth_accepted(struct session *s, const char *message)
 	p->reply_len = (uint8_t)encode_reply(p, p->reply, sizeof(p->reply),
 	    true, message != NULL ? message : "");
 	session_send_ppp(s, p->auth_protocol, p->reply, p->reply_len);
+	if (p->auth_protocol == PPP_CHAP)
+		auth_wait(p);
 	ppp_network_begin(s);
+}
+
+void
+auth_was_heard(struct session *s)
+{
+	struct ppp *p = ppp_of(s);
+
+	if (p->auth_state == AUTH_DONE)
+		timer_disarm(&p->auth_timer);
 }
 
 static void

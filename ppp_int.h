@@ -76,6 +76,9 @@ void auth_begin(struct session *);
 /* Forgets everything but who it was. */
 void auth_end(struct session *);
 
+/* The peer has sent something else: it knows that it is let in. */
+void auth_was_heard(struct session *);
+
 /* A packet of the agreed protocol. */
 void auth_input(struct session *, const void *info, size_t len);
 

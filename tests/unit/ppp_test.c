@@ -491,7 +491,44 @@ test_ipcp_silence(void **state)
 		n += fake_take()->protocol == PPP_IPCP;
 	assert_int_equal(n, 10);
 	timer_fake(20);
+	while (fake.queued > 1)
+		expect(PPP_CHAP, CHAP_SUCCESS);
 	expect_end(CAUSE_LOST_CARRIER);
+}
+
+/* The Success was lost: again, until the peer goes on. */
+static void
+test_success_repeated(void **state)
+{
+	const struct fake_frame *f;
+	struct fake_frame first, request = { 0 };
+	int n = 0;
+
+	(void)state;
+	lcp_up();
+	chap_answer("bob");
+	accept_user();
+	first = *expect(PPP_CHAP, CHAP_SUCCESS);
+	assert_int_equal(p->phase, PPP_NETWORK);
+	timer_fake(9500);
+	while (fake.queued > 0) {
+		f = fake_take();
+		if (f->protocol == PPP_IPCP) {
+			request = *f;
+			continue;
+		}
+		n++;
+		assert_int_equal(f->protocol, PPP_CHAP);
+		assert_int_equal(f->len, first.len);
+		assert_memory_equal(f->data, first.data, first.len);
+	}
+	assert_int_equal(n, 3);
+	give(PPP_IPCP, CONFIGURE_ACK, request.data[1],
+	    request.data + PPP_HEADER, request.len - PPP_HEADER);
+	timer_fake(8000);
+	while (fake.queued > 0)
+		assert_int_not_equal(fake_take()->protocol, PPP_CHAP);
+	assert_int_equal(fake.finishes, 0);
 }
 
 /* Duplicates of every answer of the peer leave the link as it is. */
@@ -1620,6 +1657,7 @@ main(void)
 		T(test_nobody_there), T(test_challenge_lost),
 		T(test_no_pap_request), T(test_success_lost),
 		T(test_long_welcome), T(test_ipcp_silence), T(test_duplicates),
+		T(test_success_repeated),
 		T(test_nak_to_pap), T(test_nak_to_eap), T(test_no_downgrade),
 		T(test_auth_rejected), T(test_nothing_allowed),
 		T(test_peer_wants_auth), T(test_other_auth_protocol),
