@@ -268,7 +268,7 @@ put_back(struct pool *p, struct slot *s, const char *user, uint64_t when)
 	user_push(p, s);
 }
 
-/* A used slot that the file no longer lists leaves for good. */
+/* A slot that is on no queue and no list leaves for good. */
 static void
 leave(struct pool *p, struct slot *s)
 {
@@ -340,6 +340,21 @@ ippool_release(uint32_t addr, const char *user)
 		put_back(&pool, s, user, now > 0 ? now : 1);
 	else
 		leave(&pool, s);
+}
+
+void
+ippool_exclude(uint32_t addr)
+{
+	struct slot *s = find_slot(&pool, addr);
+
+	if (s == NULL)
+		return;
+	s->listed = false;
+	if (s->sid != 0)
+		return;			/* it leaves on its release */
+	dequeue(&pool, s);
+	user_pull(&pool, s);
+	leave(&pool, s);
 }
 
 bool
@@ -522,10 +537,12 @@ read_prefixes(struct pool *p, char *text, size_t len,
 		    r))
 			continue;
 		n = prefix_usable(new.addr, new.len);
+		/* More than anybody can use is no fault: they are wasted. */
 		if (n > IPPOOL_MAX - p->room) {
-			config_fault(r, lines.number, "left out: the pool "
-			    "would have more than %d addresses", IPPOOL_MAX);
-			continue;
+			config_warn(r, lines.number, "the pool has %d "
+			    "addresses, no more of these are given out",
+			    IPPOOL_MAX);
+			n = IPPOOL_MAX - p->room;
 		}
 		if (!add_prefix(p, &new))
 			return false;
@@ -579,6 +596,8 @@ expand(struct pool *p, const struct prefix *x, struct config_report *r)
 	uint32_t twice = 0;
 
 	for (;; addr++) {
+		if (p->n == IPPOOL_MAX)
+			return twice;
 		if (!usable(addr, x->len))
 			;
 		else if (addr == p->bind_address)

@@ -18,7 +18,7 @@
 
 #include "config.h"
 
-#define IPPOOL_MAX	1048576	/* addresses; more lines are a fault */
+#define IPPOOL_MAX	1048576	/* addresses; those beyond are not used */
 
 /*
  * Reads the file.  Faults are reported as config_load() does, bad lines are
@@ -50,6 +50,9 @@ bool ippool_claim(uint32_t addr, const char *user, uint32_t sid);
  * No-op for an address that is not in the pool or not in use.
  */
 void ippool_release(uint32_t addr, const char *user);
+
+/* Takes an address out of the pool that nobody may have, in use or not. */
+void ippool_exclude(uint32_t addr);
 
 /* In the pool; and in the file as it is now, so within ippool_prefixes(). */
 bool ippool_contains(uint32_t addr);

@@ -214,6 +214,28 @@ drop_address(struct session *s)
 	s->ip_from_pool = false;
 }
 
+/*
+ * From the pool; 0: none is left.  The pool knows bind_address, but not the
+ * addresses of the TUN device and of others of ours.
+ */
+static uint32_t
+pool_address(struct session *s)
+{
+	uint32_t ip;
+
+	while ((ip = ippool_take(s->user, s->sid)) != 0 &&
+	    tun_address_forbidden(ip)) {
+		log_session(LOG_L_WARN, s, "%u.%u.%u.%u of ip_pool is not "
+		    "given out: it is an address of this server or of no "
+		    "host", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
+		ippool_exclude(ip);
+		ippool_release(ip, NULL);
+	}
+	if (ip == 0)
+		COUNT(ip_exhausted);
+	return ip;
+}
+
 /* An address for the session, by the reply or from the pool; 0: none. */
 static uint32_t
 choose_address(struct session *s, const struct auth_result *r,
@@ -223,11 +245,9 @@ choose_address(struct session *s, const struct auth_result *r,
 	uint32_t ip;
 
 	if (r->address != AUTH_IP_FIXED) {
-		ip = ippool_take(s->user, s->sid);
-		if (ip == 0) {
-			COUNT(ip_exhausted);
+		ip = pool_address(s);
+		if (ip == 0)
 			*why = "out of addresses";
-		}
 		return ip;
 	}
 	ip = r->framed_ip;

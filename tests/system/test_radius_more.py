@@ -536,3 +536,21 @@ def test_names_that_radius_cannot_carry_are_refused(world, auth):
         with pytest.raises((Refused, TimeoutError)):
             lac.call().login(name, WORD, auth, seconds=5)
     assert not book.asked
+
+
+# -- the pool
+
+@pytest.mark.parametrize("key", ["peer_address", "iftun_address"])
+def test_the_servers_own_address_is_not_given_out_of_the_pool(world, key):
+    book, lns, lac = world(**{key: "10.50.0.2"}, start={
+        "ip_pool": "10.50.0.0/30\n10.50.0.9\n"})
+    given = [lac.call().online("user%d" % n, WORD) for n in range(3)]
+    assert sorted(given) == ["10.50.0.1", "10.50.0.3", "10.50.0.9"]
+    with pytest.raises(Refused):
+        lac.call().online("one too many", WORD)
+
+
+def test_a_pool_of_more_addresses_than_can_be_used_is_no_fault(world):
+    book, lns, lac = world(start={"ip_pool": "10.0.0.0/8\n10.50.0.9\n"})
+    assert lac.call().online(NAME, WORD) == "10.0.0.1"
+    assert " ERROR " not in lns.log()

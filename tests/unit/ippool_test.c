@@ -354,21 +354,59 @@ test_full_size(void **state)
 	uint32_t n = 0;
 
 	(void)state;
+	/* The first 8192 of the /12 that is second still fit. */
 	assert_int_equal(load("10.0.0.0/12\n10.128.0.0/12\n10.64.0.0/18\n"),
-	    2);
-	assert_int_equal(ippool_size(), 4096 * 254);
+	    0);
+	assert_int_equal(messages, 2);
+	assert_int_equal(ippool_size(), IPPOOL_MAX);
+	assert_true(ippool_contains(IP(10, 128, 31, 1)));
+	assert_false(ippool_contains(IP(10, 128, 33, 1)));
+	assert_false(ippool_contains(IP(10, 64, 0, 1)));
 	while (ippool_take(NULL, n + 1) != 0)
 		n++;
-	assert_int_equal(n, 4096 * 254);
+	assert_int_equal(n, IPPOOL_MAX);
 	assert_int_equal(ippool_used(), n);
 	for (uint32_t a = IP(10, 0, 0, 0); a < IP(10, 16, 0, 0); a++)
 		ippool_release(a, "everybody");
-	assert_int_equal(ippool_used(), 0);
+	assert_int_equal(ippool_used(), n - 4096 * 254);
 	assert_int_equal(ippool_take("everybody", 1), IP(10, 15, 255, 254));
 	assert_int_equal(ippool_take("somebody", 2), IP(10, 0, 0, 1));
-	fresh(NULL);
-	assert_int_equal(load("11.0.0.0/8\n"), 1);
-	assert_int_equal(ippool_size(), 0);
+	/* The new file is full, and those in use have their places too. */
+	messages = 0;
+	assert_int_equal(load("11.0.0.0/8\n11.0.0.0/24\n"), 0);
+	assert_int_equal(messages, 2);
+	assert_int_equal(ippool_size(), IPPOOL_MAX + n - 4096 * 254 + 2);
+	ippool_release(IP(10, 0, 0, 1), "somebody");
+	assert_false(ippool_contains(IP(10, 0, 0, 1)));
+	assert_int_equal(ippool_take("new", 3), IP(11, 0, 0, 1));
+}
+
+/* What nobody may have leaves, from the queues or from its user. */
+static void
+test_exclude(void **state)
+{
+	uint32_t joe;
+
+	(void)state;
+	assert_int_equal(load("10.0.0.0/29\n"), 0);
+	assert_int_equal(ippool_size(), 7);
+	ippool_exclude(IP(10, 0, 0, 1));
+	ippool_exclude(IP(10, 0, 0, 1));
+	ippool_exclude(IP(10, 9, 9, 9));
+	assert_int_equal(ippool_size(), 6);
+	assert_false(ippool_contains(IP(10, 0, 0, 1)));
+	joe = ippool_take("joe", 1);
+	assert_int_equal(joe, IP(10, 0, 0, 2));
+	ippool_release(joe, "joe");
+	ippool_exclude(joe);		/* free, and remembered for joe */
+	assert_int_equal(ippool_take("joe", 2), IP(10, 0, 0, 3));
+	ippool_exclude(IP(10, 0, 0, 3));	/* in use */
+	assert_true(ippool_contains(IP(10, 0, 0, 3)));
+	assert_int_equal(ippool_used(), 1);
+	ippool_release(IP(10, 0, 0, 3), "joe");
+	assert_int_equal(ippool_used(), 0);
+	assert_int_equal(ippool_size(), 4);
+	assert_int_equal(ippool_take("joe", 3), IP(10, 0, 0, 4));
 }
 
 /* A new file changes what is given out, not who has what. */
@@ -718,6 +756,7 @@ main(void)
 		TEST(test_not_remembered),
 		TEST(test_claim),
 		TEST(test_full_size),
+		TEST(test_exclude),
 		TEST(test_reload),
 		TEST(test_reload_same),
 		TEST(test_reload_unreadable),
