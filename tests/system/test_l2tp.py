@@ -9,6 +9,7 @@ import time
 import pytest
 
 import daemon as daemon_module
+import freeradius
 from lac import A_RESULT, IPCP as PPP_IPCP, LCP as PPP_LCP, PROTREJ, Lac, \
     Refused
 from net import INET_ADDR, wait_for
@@ -121,6 +122,26 @@ def test_new_subscribers_are_let_in_and_old_ones_not(daemon, carrier):
     online(lac, "carol", "third")
     with pytest.raises(Refused):
         online(lac, "bob", "second")
+
+
+def test_radius_comes_and_goes(daemon, carrier, radius):
+    """Its users come in from the reload on; who is there stays."""
+    book = radius({"carol": ("third", {})})
+    server = daemon(secrets=SECRETS)
+    lac = carrier()
+    lac.connect()
+    here = online(lac)
+    server.write_config(primary_radius=book.address, radius_accounting=True,
+                        radius_secret=freeradius.SECRET)
+    reload(server)
+    there = online(lac, "carol", "third")
+    with pytest.raises(Refused):
+        online(lac, "bob", "second")    # ppp-secrets is not asked any more
+    server.write_config(primary_radius="0.0.0.0", radius_accounting=False)
+    reload(server)
+    other = online(lac, "bob", "second")
+    for call in here, there, other:
+        assert call.ping(INET_ADDR) == 1
 
 
 def test_a_configuration_with_faults_changes_nothing(daemon, carrier):
