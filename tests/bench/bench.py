@@ -226,9 +226,9 @@ class Carrier:
         self.tool = sim.LacSim(server.net.lac, self.directory, **options)
 
     def wait_up(self, sessions):
-        """Until they are all up; RuntimeError when some will never be."""
+        """Until they are up; RuntimeError when more than 1 in 1000 fail."""
         now = self.tool.wait_hold(60 + sessions / 20)
-        if now["up"] != sessions:
+        if now["up"] < sessions * 0.999:
             raise RuntimeError("only %d of %d sessions are up:\n%s" % (
                 now["up"], sessions, self.tool.log()[-2000:]))
 
@@ -300,10 +300,15 @@ def calibrate(server, carrier):
     server.overhead = round((b.octets - a.octets) / count - 200 - OUTER)
 
 
-def measure_down(server, carrier, size, options):
+def kind_of(way, size, burst):
+    """The name of a figure."""
+    return "%s %d%s" % (way, size, " x%d" % burst if burst > 1 else "")
+
+
+def measure_down(server, carrier, size, burst, options):
     blast = other(server, "blast", "--blast-from", carrier.addresses,
                   "--size", size, "--seconds", options.seconds + 2,
-                  "--gso", options.gso)
+                  "--gso", burst)
     time.sleep(0.7)
     figures = measure(server, "lac0", OUTER, size + server.overhead,
                       options.seconds)
@@ -311,7 +316,7 @@ def measure_down(server, carrier, size, options):
     return figures
 
 
-def traffic_of_size(server, sessions, size, options):
+def traffic(server, sessions, size, burst, options):
     """{"up 128": {...}, "down 128": {...}} of one server, once."""
     found = {}
     sink = None
@@ -320,7 +325,7 @@ def traffic_of_size(server, sessions, size, options):
     carrier = Carrier(
         server, "traffic", sessions=sessions, tunnels=tunnels_for(sessions),
         rate=5000, max_outstanding=server.outstanding, hold=36000,
-        hello=0, setup_timeout=30, size=size, gso=options.gso, blast="both",
+        hello=0, setup_timeout=30, size=size, gso=burst, blast="both",
         blast_to="%s:%d" % (net.INET_ADDR, SINK_PORT),
         seconds=options.seconds + 1.5)
     try:
@@ -328,19 +333,20 @@ def traffic_of_size(server, sessions, size, options):
         server.prepare_traffic()
         server.drop_at_far_ends(not options.receivers)
         time.sleep(0.2)
-        found["up %d" % size] = measure(server, "inet0", INNER, size - 28,
-                                        options.seconds)
+        found[kind_of("up", size, burst)] = measure(
+            server, "inet0", INNER, size - 28, options.seconds)
         # The blast began with the hold; wait for its end.
         time.sleep(1.5)
         if sink:
-            found["sink %d" % size] = sink.end()
+            found[kind_of("sink", size, burst)] = sink.end()
         if server.overhead is None:
             calibrate(server, carrier)
-        found["down %d" % size] = measure_down(server, carrier, size, options)
+        found[kind_of("down", size, burst)] = measure_down(
+            server, carrier, size, burst, options)
         server.drop_at_far_ends(False)
         if not isinstance(server, Relay):
             end = carrier.tool.end(120)
-            found["carrier %d" % size] = {
+            found[kind_of("carrier", size, burst)] = {
                 k: end[k] for k in ("sessions", "data", "blast_up",
                                     "blast_down")}
     finally:
@@ -397,7 +403,8 @@ def one_round(servers, sessions, options):
                                   server.outstanding)
             mine["setup"]["tried"] = server.tried
         for size in options.sizes:
-            mine.update(traffic_of_size(server, sessions, size, options))
+            for burst in options.bursts:
+                mine.update(traffic(server, sessions, size, burst, options))
         say("  %-7s %s" % (server.name, "  ".join(
             "%s %.0f k/CPU-s (busy %.0f %%)" % (
                 key, value["per_cpu_second"] / 1e3, 100 * value["busy"])
@@ -439,28 +446,27 @@ def spread(values, digits):
         statistics.median(values), min(values), max(values))
 
 
+def ratio(ours, theirs):
+    return spread([a / b for a, b in zip(ours, theirs)], 2)
+
+
 def kilo(values):
     return "%.0f k" % (statistics.median(values) / 1e3)
 
 
-def traffic_table(runs, sizes):
+def traffic_table(runs, options):
     lines = ["| sessions | way, octets | ours, packets per CPU-s | "
              "ours / Debian 2.4.1 | ours / relay |",
              "|---|---|---|---|---|"]
     for sessions, rounds in runs.items():
-        for way in ("up", "down"):
-            for size in sizes:
-                key = "%s %d" % (way, size)
-
-                def of(name):
-                    return [r[name][key]["per_cpu_second"] for r in rounds]
-
-                lines.append("| %s | %s, %d | %s | %s | %s |" % (
-                    sessions, way, size, kilo(of("ours")),
-                    spread([a / b for a, b in zip(of("ours"),
-                                                  of("debian"))], 2),
-                    spread([a / b for a, b in zip(of("ours"),
-                                                  of("relay"))], 2)))
+        for key in [kind_of(way, size, burst) for burst in options.bursts
+                    for way in ("up", "down") for size in options.sizes]:
+            ours, debian, relay = (
+                [r[name][key]["per_cpu_second"] for r in rounds]
+                for name in ("ours", "debian", "relay"))
+            lines.append("| %s | %s | %s | %s | %s |" % (
+                sessions, key, kilo(ours), ratio(ours, debian),
+                ratio(ours, relay)))
     return lines
 
 
@@ -471,8 +477,7 @@ def setup_table(runs):
         return [r[name]["setup"][key] for r in rows]
 
     def ratios(key):
-        return spread([a / b for a, b in zip(of("ours", key),
-                                             of("debian", key))], 2)
+        return ratio(of("ours", key), of("debian", key))
 
     first = rows[0]
     lines = ["| set-up of %d sessions, RADIUS answering after 2 ms | ours | "
@@ -534,7 +539,7 @@ def report(about, runs, options):
                  about["date"], about["commit"], about["cpus"], about["cpu"],
                  about["kernel"], about["debian"], options.rounds,
                  options.seconds, about["load_before"]), ""]
-    lines += traffic_table(runs, options.sizes) + [""] + setup_table(runs)
+    lines += traffic_table(runs, options) + [""] + setup_table(runs)
     return "\n".join(lines) + "\n"
 
 
@@ -570,9 +575,9 @@ def parse():
                    help="of each figure [4]")
     p.add_argument("--setup-sessions", type=int, default=5000,
                    help="of the set-up measurement [5000]")
-    p.add_argument("--gso", type=int, default=1,
-                   help="packets that the generators send to one peer in a "
-                   "row, in one send [1]")
+    p.add_argument("--bursts", type=numbers, default=[1, 16],
+                   help="packets that the generators send in one go: up of "
+                   "sessions of one tunnel, down to one session [1,16]")
     p.add_argument("--no-gro", action="store_true",
                    help="the server's devices do not join packets, as real "
                    "network cards do")
@@ -582,7 +587,7 @@ def parse():
                    help="leave Docs/PERFORMANCE.md as it is")
     options = p.parse_args()
     if options.quick:
-        options.rounds, options.seconds = 2, 2
+        options.rounds, options.seconds, options.bursts = 2, 2, [1]
         options.setup_sessions = 2000
         options.no_document = True
     return options
