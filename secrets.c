@@ -16,8 +16,9 @@
  *	a.b.c.d			this address
  *	-			no address, hence no login
  *	!a.b.c.d		not this one, if it comes later in the line
- * Networks and names are refused, and so is an empty secret: in pppd it means
- * that any password does.
+ *	a.b.c.d/n, a.b.c.d/n+	as `*`: pppd would let the peer choose in it
+ * What follows `--` are options for pppd, and nothing here.  Names are
+ * refused, and so is an empty secret: in pppd it means that any password does.
  *
  * The secrets lie in memory as they are in the file; CHAP needs them so
  * (RFC 1994 2.2).  A name that nobody has costs the same work as a wrong
@@ -180,40 +181,61 @@ bucket_of(const struct book *b, const char *client)
 	return h & (b->size - 1);
 }
 
+/* One address, or a network that may have pppd's `+` behind it. */
+static bool
+read_network(char *word, struct prefix *p)
+{
+	char *plus = strchr(word, '/') != NULL ? strchr(word, '+') : NULL;
+
+	if (plus != NULL && plus[1] == '\0')
+		*plus = '\0';
+	return config_prefix(word, &p->addr, &p->len);
+}
+
+static bool
+in_network(uint32_t ip, const struct prefix *p)
+{
+	return p->len == 0 || ((ip ^ p->addr) >> (32 - p->len)) == 0;
+}
+
 /* What the addresses of a line come to; false with a fault. */
 static bool
 read_addresses(struct secret *e, char **words, int n,
     struct config_report *report, unsigned int line)
 {
-	uint32_t not[WORDS_MAX], ip;
+	struct prefix not[WORDS_MAX], p;
 	int nots = 0, i, j;
 
 	e->address = AUTH_IP_POOL;
 	for (i = 0; i < n; i++) {
-		const char *w = words[i];
+		char *w = words[i];
 		bool no = w[0] == '!';
 
+		if (strcmp(w, "--") == 0)
+			break;
 		if (strcmp(w, "*") == 0)
 			return true;
 		if (strcmp(w, "-") == 0) {
 			e->no_address = true;
 			return true;
 		}
-		if (!config_ipv4(no ? w + 1 : w, &ip)) {
+		if (!read_network(no ? w + 1 : w, &p)) {
 			/* Not shown: it may be the tail of a bare secret. */
 			config_fault(report, line, "word %d is not an IPv4 "
 			    "address, nor `*` nor `-`", i + 4);
 			return false;
 		}
 		if (no) {
-			not[nots++] = ip;
+			not[nots++] = p;
 			continue;
 		}
-		for (j = 0; j < nots && not[j] != ip; j++)
+		if (p.len < 32)
+			return true;
+		for (j = 0; j < nots && !in_network(p.addr, &not[j]); j++)
 			;
 		if (j == nots) {
 			e->address = AUTH_IP_FIXED;
-			e->ip = ip;
+			e->ip = p.addr;
 			return true;
 		}
 	}

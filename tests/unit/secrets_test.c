@@ -223,7 +223,17 @@ test_addresses(void **state)
 		{ "!10.0.0.1 10.0.0.1 10.0.0.2", AUTH_ACCEPT, AUTH_IP_FIXED,
 		    0x0a000002 },
 		{ "!10.0.0.1 10.0.0.1", AUTH_REJECT, AUTH_IP_POOL, 0 },
-		{ "!10.0.0.1 *", AUTH_ACCEPT, AUTH_IP_POOL, 0 }
+		{ "!10.0.0.1 *", AUTH_ACCEPT, AUTH_IP_POOL, 0 },
+		{ "10.0.0.0/24", AUTH_ACCEPT, AUTH_IP_POOL, 0 },
+		{ "10.0.0.0/24+", AUTH_ACCEPT, AUTH_IP_POOL, 0 },
+		{ "10.0.0.1/32", AUTH_ACCEPT, AUTH_IP_FIXED, 0x0a000001 },
+		{ "!10.0.0.0/24 10.0.0.1 10.0.1.1", AUTH_ACCEPT,
+		    AUTH_IP_FIXED, 0x0a000101 },
+		{ "!0.0.0.0/0 10.0.0.1", AUTH_REJECT, AUTH_IP_POOL, 0 },
+		{ "-- mtu 1400", AUTH_ACCEPT, AUTH_IP_POOL, 0 },
+		{ "10.0.0.1 -- mtu 1400", AUTH_ACCEPT, AUTH_IP_FIXED,
+		    0x0a000001 },
+		{ "!10.0.0.1 -- 10.0.0.2", AUTH_REJECT, AUTH_IP_POOL, 0 }
 	};
 	struct auth_result res;
 	char text[128];
@@ -252,7 +262,11 @@ test_faults(void **state)
 		{ "bob *", "client, server and secret are needed" },
 		{ "bob * \"\"", "the secret is empty" },
 		{ "bob * \"open", "a quote is not closed" },
-		{ "bob * s 10.0.0.0/24", "word 4 is not an IPv4 address, "
+		{ "bob * s 10.0.0.0/33", "word 4 is not an IPv4 address, "
+		    "nor `*` nor `-`" },
+		{ "bob * s 10.0.0.1+", "word 4 is not an IPv4 address, "
+		    "nor `*` nor `-`" },
+		{ "bob * s 10.0.0.0/24+5", "word 4 is not an IPv4 address, "
 		    "nor `*` nor `-`" },
 		{ "bob * s 10.0.0.1 host.name", NULL },
 		{ "bob * s !x", "word 4 is not an IPv4 address, "
