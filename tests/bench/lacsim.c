@@ -698,6 +698,8 @@ loop_wait(void)
 
 	if (blast_busy())
 		return 0;
+	if (L.o.pester != PESTER_NONE && L.run == RUN_HOLD)
+		return NS_MS;
 	if (L.start_head || L.run == RUN_STOP || L.run == RUN_TUNNELS ||
 	    blast_paced())
 		max = NS_MS;
@@ -728,6 +730,7 @@ loop_turn(void)
 	if (L.o.monkey)
 		monkey_turn();
 	blast_turn();
+	pester_turn();
 	l2tp_acks();
 	net_flush();
 	tun_flush();
@@ -793,7 +796,7 @@ enum {
 	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_SIZE, O_PPS,
 	O_SECONDS, O_GSO, O_NO_GRO, O_TUN, O_TUN_BARE, O_TUN_OFFLOAD, O_QUIET,
 	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT, O_LOSS, O_DUP,
-	O_REORDER, O_DELAY, O_PLAIN
+	O_REORDER, O_DELAY, O_PLAIN, O_FLOOD, O_PESTER
 };
 
 static const struct row {
@@ -880,6 +883,10 @@ static const struct row {
 	{ "reorder", O_REORDER, "PCT", "1 to 21 ms late, each way" },
 	{ "delay", O_DELAY, "MS", "of every packet, each way" },
 	{ "quiet", O_QUIET, NULL, "only the summary" },
+	{ "pester", O_PESTER, "icrq|confreq|echo",
+	    "misuse tunnel 0 or session 0 at --pps during the hold" },
+	{ "flood", O_FLOOD, "sccrq|noise|unknown",
+	    "mode: hostile packets from --source at --pps for --seconds" },
 	{ "reflect", O_REFLECT, "PORT", "mode: send UDP back" },
 	{ "sink", O_SINK, "PORT", "mode: count a blast" },
 	{ "blast-from", O_BLAST_FROM, "FILE",
@@ -963,6 +970,8 @@ arg_format(const char *opt, const char *s)
 static struct {
 	const char *blast_list;
 	uint16_t reflect, sink, port;
+	bool flood;
+	enum flood flood_what;
 } mode;
 
 static void
@@ -1049,6 +1058,10 @@ static void
 option_traffic(int c, const char *name, const char *a)
 {
 	static const char *const ways[] = { "up", "down", "both", NULL };
+	static const char *const floods[] = { "sccrq", "noise", "unknown",
+	    NULL };
+	static const char *const pesters[] = { "none", "icrq", "confreq",
+	    "echo", NULL };
 	struct options *o = &L.o;
 	uint32_t way;
 
@@ -1090,6 +1103,13 @@ option_traffic(int c, const char *name, const char *a)
 		break;
 	case O_NO_GRO:
 		o->gro = false;
+		break;
+	case O_FLOOD:
+		mode.flood = true;
+		mode.flood_what = (enum flood)choose(name, a, floods);
+		break;
+	case O_PESTER:
+		o->pester = (enum pester)choose(name, a, pesters);
 		break;
 	case O_PLAIN:
 		o->plain_retransmit = true;
@@ -1311,6 +1331,8 @@ main(int argc, char **argv)
 		return inet_blast(mode.blast_list, mode.port, L.o.size, L.o.pps,
 		    L.o.seconds, L.o.gso, L.o.seed, L.o.json);
 	options_check();
+	if (mode.flood)
+		return flood_run(mode.flood_what);
 	setup();
 	say("opening tunnels");
 	while (L.run != RUN_DONE) {

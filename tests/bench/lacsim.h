@@ -10,6 +10,7 @@
  * lacsim_offload.c TCP in large pieces for that device
  * lacsim_report.c  what is said at the end, and each second
  * lacsim_inet.c    the other end: --reflect, --sink, --blast-from
+ * lacsim_flood.c   hostile traffic: --flood, --pester
  */
 #ifndef LACSIM_H
 #define LACSIM_H
@@ -22,6 +23,8 @@
 #define L2TP_PORT	1701
 
 enum auth_want { AUTH_ANY, AUTH_CHAP, AUTH_PAP, AUTH_MIX };
+enum flood { FLOOD_SCCRQ, FLOOD_NOISE, FLOOD_UNKNOWN };
+enum pester { PESTER_NONE, PESTER_ICRQ, PESTER_CONFREQ, PESTER_ECHO };
 enum stop_how { STOP_LCP, STOP_CDN, STOP_TUNNEL, STOP_SILENT };
 
 struct options {
@@ -63,6 +66,7 @@ struct options {
 	double seconds;
 	uint64_t seed;
 	double loss, dup, reorder, delay;	/* of the link, %, %, %, ms */
+	enum pester pester;
 	bool impaired, plain_retransmit;
 	bool quiet;
 };
@@ -220,7 +224,7 @@ struct counts {
 	uint64_t tun_tx, tun_rx, tun_drop, tcp_bad;
 	uint64_t link_lost, link_doubled, link_late;
 	uint64_t tx_again, tx_error, rx_batches, tx_batches, rx_overflow;
-	uint64_t monkey[8];
+	uint64_t monkey[8], pester;
 };
 
 struct lacsim {
@@ -297,6 +301,8 @@ uint8_t *frame_begin(struct session *s, uint16_t proto, size_t max);
 void frame_end(size_t used);
 #define PPP_IP		0x0021
 void monkey_duplicate(struct tunnel *t);
+/* One more ICRQ that will never be followed up, whatever the window. */
+bool call_pester(struct tunnel *t);
 
 /* lacsim_ppp.c */
 void ppp_init(struct session *s);
@@ -304,6 +310,7 @@ void ppp_start(struct session *s);
 void ppp_stop(struct session *s);		/* timers off */
 void ppp_terminate(struct session *s);
 void ppp_renegotiate(struct session *s);
+bool ppp_pester(struct session *s, bool echo);
 void ppp_input(struct session *s, const uint8_t *p, size_t n);
 /* lacsim_ip.c */
 void ip_init(void);
@@ -347,6 +354,10 @@ int inet_reflect(uint16_t port, const char *json, double seconds);
 int inet_sink(uint16_t port, const char *json, double seconds);
 int inet_blast(const char *list, uint16_t port, uint32_t size, double pps,
     double seconds, uint32_t gso, uint64_t seed, const char *json);
+
+/* lacsim_flood.c */
+int flood_run(enum flood what);
+void pester_turn(void);
 
 /* What a blast packet carries after its UDP header; then a pattern. */
 #define BLAST_MAGIC	0x4c414342u	/* "LACB" */

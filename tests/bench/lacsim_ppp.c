@@ -994,6 +994,25 @@ ppp_renegotiate(struct session *s)
 	cp_begin(&s->lcp, lcp_ask());
 }
 
+/* An echo with an id that our own echoes do not use, or one more request. */
+bool
+ppp_pester(struct session *s, bool echo)
+{
+	uint8_t b[64] = { 0 };
+	struct out o = out_open(b, sizeof(b));
+
+	if (!s->rsid || s->state < S_LCP)
+		return false;
+	if (echo) {
+		put32(b, s->magic);
+		cp_send(&s->lcp, ECHO_REQ, (uint8_t)(s->echo_id + 128), b, 8);
+	} else {
+		lcp_options(s, &o);
+		cp_send(&s->lcp, CONF_REQ, (uint8_t)rng_u64(&L.rng), b, o.n);
+	}
+	return true;
+}
+
 static void
 protocol_reject(struct session *s, uint16_t proto, const uint8_t *p, size_t n)
 {

@@ -236,6 +236,8 @@ json_all(FILE *f)
 	blast_report(&j);
 	if (L.o.monkey)
 		json_monkey(&j);
+	if (L.o.pester != PESTER_NONE)
+		json_u64(&j, "pestered", L.c.pester);
 	if (L.dropped_at)
 		json_num(&j, "all_back_seconds",
 		    seconds_between(L.dropped_at, L.back_at));
