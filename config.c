@@ -10,7 +10,8 @@
  * process).  No length in a file is trusted: files and lines are bounded
  * before anything looks at them.
  *
- * Owns:     the tables.  The struct config belongs to the caller.
+ * Owns:     the tables, and which line of the file read last set a key.  The
+ *           struct config belongs to the caller.
  * Calls:    libc only; never logs, faults go to the caller's function.
  * Lifetime: static.
  */
@@ -819,6 +820,9 @@ config_words(char *line, char **words, int max, const char **reason)
  * startup-config
  */
 
+/* The lines of the last file read that set each key; 0: it was not set. */
+static unsigned int set_at[LEN(config_keys)];
+
 struct startup {
 	struct config *c;
 	struct config_plugin *plugins;
@@ -839,6 +843,8 @@ do_set(struct startup *s, unsigned int line, char **words, int n)
 		    find_legacy(words[1])->why);
 	else if (!config_set(s->c, words[1], words[2], err, sizeof(err)))
 		config_fault(&s->r, line, "%s", err);
+	else
+		set_at[config_find(words[1]) - config_keys] = line;
 }
 
 /* The name becomes a part of a path, so it must not be a path itself. */
@@ -912,6 +918,7 @@ config_parse(struct config *c, const char *file, char *text, size_t len,
 
 	if (nplugins != NULL)
 		*nplugins = 0;
+	memset(set_at, 0, sizeof(set_at));
 	while ((line = config_next_line(&lines, &s.r)) != NULL)
 		do_line(&s, lines.number, line);
 	return s.r.faults;
@@ -937,25 +944,40 @@ config_load(struct config *c, const char *path, struct config_plugin *plugins,
  * Relations between keys
  */
 
+/* Where a key, or the later one of two, was set; 0: nowhere. */
+static unsigned int
+line_of(const char *a, const char *b)
+{
+	unsigned int la = set_at[config_find(a) - config_keys], lb = 0;
+
+	if (b != NULL)
+		lb = set_at[config_find(b) - config_keys];
+	return la > lb ? la : lb;
+}
+
 static void
 check_radius(const struct config *c, struct config_report *r)
 {
 	bool any = c->primary_radius != 0 || c->secondary_radius != 0;
 
 	if (any && c->radius_secret[0] == '\0')
-		config_fault(r, 0, "there is a RADIUS server, but no "
-		    "radius_secret: nobody can log in");
+		config_fault(r, line_of("primary_radius", "secondary_radius"),
+		    "there is a RADIUS server, but no radius_secret: "
+		    "nobody can log in");
 	if (c->radius_accounting && !any)
-		config_warn(r, 0, "radius_accounting needs primary_radius");
+		config_warn(r, line_of("radius_accounting", NULL),
+		    "radius_accounting needs primary_radius");
 	if (c->primary_radius != 0 &&
 	    c->primary_radius == c->secondary_radius &&
 	    c->primary_radius_port == c->secondary_radius_port)
-		config_warn(r, 0, "primary_radius and secondary_radius are "
-		    "the same server");
+		config_warn(r, line_of("primary_radius", "secondary_radius"),
+		    "primary_radius and secondary_radius are the same "
+		    "server");
 	/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
 	if (c->radius_interim > 0 && c->radius_interim < 60)
-		config_fault(r, 0, "radius_interim %" PRId64 " is neither 0 "
-		    "nor at least 60", c->radius_interim);
+		config_fault(r, line_of("radius_interim", NULL),
+		    "radius_interim %" PRId64 " is neither 0 nor at "
+		    "least 60", c->radius_interim);
 }
 
 static void
@@ -964,15 +986,18 @@ check_cluster(const struct config *c, struct config_report *r)
 	int64_t least = 4 * c->cluster_hb_interval + 11;
 
 	if (c->cluster_hb_timeout < least)
-		config_fault(r, 0, "cluster_hb_timeout %" PRId64 " is too "
-		    "short for cluster_hb_interval %" PRId64 ": at least "
-		    "%" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
+		config_fault(r, line_of("cluster_hb_timeout",
+		    "cluster_hb_interval"), "cluster_hb_timeout %" PRId64
+		    " is too short for cluster_hb_interval %" PRId64
+		    ": at least %" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
 		    least);
 	if (c->cluster_address >> 28 != 14)
-		config_fault(r, 0, "cluster_address is not a multicast group");
+		config_fault(r, line_of("cluster_address", NULL),
+		    "cluster_address is not a multicast group");
 	if (c->as_number == 0 &&
 	    (c->bgp_peer1[0] != '\0' || c->bgp_peer2[0] != '\0'))
-		config_warn(r, 0, "bgp_peer1 and bgp_peer2 need as_number");
+		config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
+		    "bgp_peer1 and bgp_peer2 need as_number");
 }
 
 static void
@@ -980,12 +1005,15 @@ check_paths(const struct config *c, struct config_report *r)
 {
 	if (c->log_file[0] != '\0' && c->log_file[0] != '/' &&
 	    strncmp(c->log_file, "syslog:", 7) != 0)
-		config_fault(r, 0, "log_file is neither an absolute path nor "
-		    "syslog:FACILITY");
+		config_fault(r, line_of("log_file", NULL),
+		    "log_file is neither an absolute path nor syslog:"
+		    "FACILITY");
 	if (c->pid_file[0] != '\0' && c->pid_file[0] != '/')
-		config_fault(r, 0, "pid_file is not an absolute path");
+		config_fault(r, line_of("pid_file", NULL),
+		    "pid_file is not an absolute path");
 	if (c->accounting_dir[0] != '\0' && c->accounting_dir[0] != '/')
-		config_fault(r, 0, "accounting_dir is not an absolute path");
+		config_fault(r, line_of("accounting_dir", NULL),
+		    "accounting_dir is not an absolute path");
 }
 
 static bool
@@ -996,24 +1024,26 @@ device_name_ok(const char *name)
 }
 
 int
-config_check(const struct config *c, config_fault_fn *fault, void *arg)
+config_check(const struct config *c, const char *file, config_fault_fn *fault,
+    void *arg)
 {
-	struct config_report r = {
-		.file = "startup-config", .fn = fault, .arg = arg
-	};
+	struct config_report r = { .file = file, .fn = fault, .arg = arg };
 
 	if (c->l2tp_require_secret && c->l2tp_secret[0] == '\0')
-		config_fault(&r, 0, "l2tp_require_secret needs l2tp_secret: "
-		    "no tunnel can come up");
+		config_fault(&r, line_of("l2tp_require_secret", "l2tp_secret"),
+		    "l2tp_require_secret needs l2tp_secret: no tunnel "
+		    "can come up");
 	if (c->idle_echo_timeout < c->echo_timeout)
-		config_fault(&r, 0, "idle_echo_timeout %" PRId64 " is under "
-		    "echo_timeout %" PRId64, c->idle_echo_timeout,
-		    c->echo_timeout);
+		config_fault(&r, line_of("idle_echo_timeout", "echo_timeout"),
+		    "idle_echo_timeout %" PRId64 " is under echo_timeout "
+		    "%" PRId64, c->idle_echo_timeout, c->echo_timeout);
 	if (!device_name_ok(c->tundevicename))
-		config_fault(&r, 0, "tundevicename is no name of a device");
+		config_fault(&r, line_of("tundevicename", NULL),
+		    "tundevicename is no name of a device");
 	if (c->peer_address != 0 && c->peer_address == c->bind_address)
-		config_warn(&r, 0, "peer_address is bind_address: Linux "
-		    "subscribers will route the tunnel into itself");
+		config_warn(&r, line_of("peer_address", "bind_address"),
+		    "peer_address is bind_address: Linux subscribers will "
+		    "route the tunnel into itself");
 	check_radius(c, &r);
 	check_cluster(c, &r);
 	check_paths(c, &r);

@@ -171,10 +171,11 @@ int config_parse(struct config *, const char *file, char *text, size_t len,
     struct config_plugin *, size_t *nplugins, config_fault_fn *, void *arg);
 
 /*
- * Relations between keys (as a hb_timeout too short): faults, as above, the
- * file being "startup-config" and the line 0.
+ * Relations between keys (as a hb_timeout too short): faults, as above, with
+ * the line that set one of them in what was read last (0: none did).
  */
-int config_check(const struct config *, config_fault_fn *, void *arg);
+int config_check(const struct config *, const char *file, config_fault_fn *,
+    void *arg);
 
 /*
  * What every configuration file is read with, ours and the other modules'.

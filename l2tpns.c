@@ -209,7 +209,8 @@ load_config(struct config *c, config_fault_fn *fault)
 		    "this version has no plugins yet", plugins[i].name);
 		fault(args.config_file, 0, text, NULL);
 	}
-	return faults + config_check(c, fault, NULL);
+	return faults + config_check(c, args.config_file, fault,
+	    NULL);
 }
 
 /* The files beside startup-config; missing ones but ip_pool are allowed. */
@@ -324,7 +325,7 @@ static void
 stop_poll(struct timer *t)
 {
 	if (timer_now() < stop_deadline &&
-	    (acct_pending() > 0 || !tunnels_quiet()))
+	    (acct_pending() > 0 || (!lns.quiet && !tunnels_quiet())))
 		timer_arm(t, STOP_POLL_MS);
 	else
 		loop_stop();
@@ -355,6 +356,7 @@ stop_quietly(int sig)
 	log_warn("signal %d: stopping; LACs and subscribers are not told", sig);
 	for (s = session_next(0); s != NULL; s = session_next(s->sid))
 		session_kill(s, CAUSE_NAS_REBOOT, "the server is stopping");
+	lns.quiet = true;
 	stop_when_quiet(STOP_QUIET_MS);
 }
 

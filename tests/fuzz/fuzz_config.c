@@ -76,7 +76,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	config_defaults(&c);
 	parse(&c, data, len);
 	told = 0;
-	config_check(&c, hear, &told);
+	config_check(&c, "startup-config", hear, &told);
 	n = print(&c, first, sizeof(first));
 	config_defaults(&again);
 	if (parse(&again, first, n) != 0)

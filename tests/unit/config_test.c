@@ -196,7 +196,7 @@ test_defaults(void **state)
 		assert_string_equal(config_print(&c,
 		    config_find(want[i].key), true, out, sizeof(out)),
 		    want[i].value);
-	assert_int_equal(config_check(&c, hear, &heard), 0);
+	assert_int_equal(config_check(&c, "file", hear, &heard), 0);
 	assert_int_equal(heard.n, 0);
 }
 
@@ -578,7 +578,7 @@ test_shipped_file(void **state)
 	(void)state;
 	assert_int_equal(config_load(&c, "etc/startup-config.default",
 	    plugins, &nplugins, hear, &heard), 0);
-	assert_int_equal(config_check(&c, hear, &heard), 0);
+	assert_int_equal(config_check(&c, "file", hear, &heard), 0);
 	assert_int_equal(heard.n, 0);
 	assert_int_equal(c.cli_bind_address, 0x7f000001);
 	assert_int_equal(c.primary_radius, 0);
@@ -663,14 +663,20 @@ test_prefix(void **state)
 static void
 relation(const char *broken, const char *kept, int faults)
 {
+	unsigned int last = 1;
+
 	fresh(NULL);
 	assert_int_equal(parse(broken), 0);
-	assert_int_equal(config_check(&c, hear, &heard), faults);
+	assert_int_equal(config_check(&c, "file", hear, &heard), faults);
 	if (heard.n != 1)
 		fail_msg("%s: %d messages", broken, heard.n);
+	/* The line that set one of the keys, here always the last one. */
+	for (const char *p = broken; *p != '\0'; p++)
+		last += *p == '\n';
+	assert_int_equal(heard.line[0], last);
 	fresh(NULL);
 	assert_int_equal(parse(kept), 0);
-	assert_int_equal(config_check(&c, hear, &heard), 0);
+	assert_int_equal(config_check(&c, "file", hear, &heard), 0);
 	if (heard.n != 0)
 		fail_msg("%s: %s", kept, heard.text[0]);
 }
