@@ -192,6 +192,25 @@ apply_config(void)
 	    lns.config.bind_address : tun_default_address();
 }
 
+/*
+ * Whoever can write to a configuration file rules the server, and whoever can
+ * read a secret has it.  Only said, since the file may be where it has to be.
+ */
+static void
+check_mode(const char *path, bool secret, config_fault_fn *fault)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return;
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		fault(path, 0, CONFIG_WARNING "others than its owner can "
+		    "write to it", NULL);
+	if (secret && (st.st_mode & S_IROTH) != 0)
+		fault(path, 0, CONFIG_WARNING "everybody can read the "
+		    "secrets in it", NULL);
+}
+
 static int
 load_config(struct config *c, config_fault_fn *fault)
 {
@@ -204,6 +223,8 @@ load_config(struct config *c, config_fault_fn *fault)
 	faults = config_load(c, args.config_file, plugins, &n, fault, NULL);
 	if (faults < 0)
 		return faults;
+	check_mode(args.config_file, c->l2tp_secret[0] != '\0' ||
+	    c->radius_secret[0] != '\0', fault);
 	for (size_t i = 0; i < n; i++) {
 		snprintf(text, sizeof(text), CONFIG_WARNING "load plugin %s: "
 		    "this version has no plugins yet", plugins[i].name);
@@ -221,10 +242,13 @@ load_files(config_fault_fn *fault)
 
 	pool = ippool_load(etc_file("ip_pool"), lns.config.bind_address, fault,
 	    NULL);
-	if (access(etc_file("ppp-secrets"), F_OK) == 0)
+	check_mode(etc_file("ip_pool"), false, fault);
+	if (access(etc_file("ppp-secrets"), F_OK) == 0) {
+		check_mode(etc_file("ppp-secrets"), true, fault);
 		secrets = secrets_load(etc_file("ppp-secrets"), fault, NULL);
-	else
+	} else {
 		secrets_clear();
+	}
 	return (pool != 0) + (secrets != 0);
 }
 

@@ -554,3 +554,29 @@ def test_a_pool_of_more_addresses_than_can_be_used_is_no_fault(world):
     book, lns, lac = world(start={"ip_pool": "10.0.0.0/8\n10.50.0.9\n"})
     assert lac.call().online(NAME, WORD) == "10.0.0.1"
     assert " ERROR " not in lns.log()
+
+
+# -- files
+
+def test_files_that_others_can_change_or_read_are_told(tmp_path):
+    """l2tpns -t: warnings, which are no faults."""
+    for name, mode, text in (
+            ("startup-config", 0o664, 'set l2tp_secret "x"\n'),
+            ("ip_pool", 0o666, "10.50.0.0/24\n"),
+            ("ppp-secrets", 0o644, "bob * word *\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(mode)
+
+    def check():
+        return subprocess.run(
+            [daemon_module.program(), "-t", "-c", "startup-config"],
+            cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=10)
+    said = check()
+    assert said.returncode == 0
+    assert sorted(re.findall(r"(\S+): warning: (others|everybody)",
+                             said.stdout)) == [
+        ("./ip_pool", "others"), ("./ppp-secrets", "everybody"),
+        ("startup-config", "everybody"), ("startup-config", "others")]
+    for path in tmp_path.iterdir():
+        path.chmod(0o600)
+    assert "warning" not in check().stdout
