@@ -173,6 +173,7 @@ struct l2tpns {
 	time_t start;			/* wall clock */
 	uint32_t boot_id;		/* differs from start to start */
 	bool shutting_down;		/* no new tunnels and calls */
+	bool quiet;			/* LACs hear nothing any more */
 };
 
 extern struct l2tpns lns;

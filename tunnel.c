@@ -356,7 +356,7 @@ ctl_out(void *owner, const void *buf, size_t len)
 {
 	struct tunnel *t = owner;
 
-	if (within_amplification(tunnel_local(t), len))
+	if (!lns.quiet && within_amplification(tunnel_local(t), len))
 		forward_send(&t->peer, buf, len);
 }
 
@@ -934,6 +934,8 @@ tunnel_input(const struct peer *p, const struct l2tp_header *h,
 	static struct log_limit limit;
 	struct tunnel *t;
 
+	if (lns.quiet)
+		return;
 	if (h->tunnel_id == 0) {
 		input_without_tunnel(p, h, buf, len);
 		return;

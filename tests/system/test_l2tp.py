@@ -177,6 +177,21 @@ def test_the_log_file_is_opened_again(daemon, tmp_path):
     assert "ready" in open(path + ".1").read()
 
 
+# -- SIGTERM
+
+def test_who_restarts_the_server_tells_the_carriers_nothing(daemon, carrier):
+    server = daemon(secrets=SECRETS)
+    lac = carrier()
+    lac.connect()
+    online(lac)
+    heard = len(lac.control)
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait(5) == 0
+    server.expected_exit = True
+    lac.pump(1)
+    assert lac.closed is None and len(lac.control) == heard
+
+
 # -- the command line
 
 def test_a_second_daemon_does_not_hurt_the_first(net, daemon, carrier):
