@@ -928,12 +928,14 @@ bool
 call_pester(struct tunnel *t)
 {
 	struct out o;
+	uint16_t sid = (uint16_t)(rng_u64(&L.rng) | 1);
 
-	if (t->state != T_ESTABLISHED || (uint16_t)(t->ns - t->una) > 16384)
+	if (t->state != T_ESTABLISHED || call_find(t, sid) ||
+	    (uint16_t)(t->ns - t->una) > 16384)
 		return false;
 	t->cwnd = t->ssthresh = t->peer_rws = 32767;
 	o = msg_begin(ICRQ, 0);
-	avp16(&o, AVP_SESSION_ID, (uint16_t)(rng_u64(&L.rng) | 1));
+	avp16(&o, AVP_SESSION_ID, sid);
 	avp32(&o, AVP_SERIAL, ++serial);
 	msg_send(t, &o);
 	return true;
