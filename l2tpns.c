@@ -36,6 +36,7 @@
 
 #define STOP_POLL_MS	50
 #define STOP_QUIET_MS	3000	/* SIGTERM: for accounting to be answered */
+#define STOP_MORE_MS	6000	/* from the last answer, as others may come */
 #define STOP_CLEAN_MS	35000	/* SIGQUIT: a full retransmission cycle */
 
 struct l2tpns lns;
@@ -49,7 +50,8 @@ static struct {
 } args = { .config_file = ETCDIR "/startup-config" };
 
 static struct timer stop_timer;
-static uint64_t stop_deadline;
+static uint64_t stop_deadline, stop_limit;
+static uint32_t stop_left;		/* accounting records, at the last look */
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
 fatal(const char *fmt, ...)
@@ -345,11 +347,23 @@ reload(int sig)
 
 /* --- stopping ----------------------------------------------------------- */
 
+/*
+ * While servers answer, it is worth waiting for the rest: nobody else has
+ * these records.  STOP_CLEAN_MS is the end of that too.
+ */
 static void
 stop_poll(struct timer *t)
 {
+	uint32_t left = acct_pending();
+	uint64_t more = timer_now() + STOP_MORE_MS;
+
+	if (more > stop_limit)
+		more = stop_limit;
+	if (left < stop_left && more > stop_deadline)
+		stop_deadline = more;
+	stop_left = left;
 	if (timer_now() < stop_deadline &&
-	    (acct_pending() > 0 || (!lns.quiet && !tunnels_quiet())))
+	    (left > 0 || (!lns.quiet && !tunnels_quiet())))
 		timer_arm(t, STOP_POLL_MS);
 	else
 		loop_stop();
@@ -361,6 +375,8 @@ stop_when_quiet(uint64_t ms)
 	lns.shutting_down = true;
 	stop_timer.fire = stop_poll;
 	stop_deadline = timer_now() + ms;
+	stop_limit = timer_now() + STOP_CLEAN_MS;
+	stop_left = acct_pending();
 	timer_arm(&stop_timer, 0);
 }
 

@@ -108,6 +108,7 @@ class Book:
                  secret=SECRET):
         self.accept, self.answer, self.secret = accept, answer, secret
         self.silent = self.ended = False
+        self.deaf = None
         self.asked, self.billed = [], []
         self.sockets, self.threads = [], []
         for port in (1812, 1813):
@@ -126,7 +127,7 @@ class Book:
             except socket.timeout:
                 continue
             (self.asked if p.code == 1 else self.billed).append(p)
-            if self.silent:
+            if self.silent or self.lose(p):
                 continue
             if p.code == 4:
                 out = [p.reply(5, secret=self.secret, sign=False)]
@@ -136,6 +137,14 @@ class Book:
                 out = [p.reply(ACCEPT, self.accept, self.secret)]
             for data in out:
                 sock.sendto(data, p.source)
+
+    def lose(self, p):
+        """When deaf is a dictionary: records are heard from the second on,
+        those of users with an odd number from the third."""
+        if self.deaf is None or p.code != 4:
+            return False
+        times = self.deaf[p.one(44)] = self.deaf.get(p.one(44), 0) + 1
+        return times < (3 if p.one(1)[-1] % 2 else 2)
 
     def kind(self, status):
         return [p for p in self.billed if p.number(40) == status]
@@ -580,3 +589,33 @@ def test_files_that_others_can_change_or_read_are_told(tmp_path):
     for path in tmp_path.iterdir():
         path.chmod(0o600)
     assert "warning" not in check().stdout
+
+
+# -- the end
+
+def test_the_end_waits_for_a_server_that_answers_slowly(world):
+    """SIGTERM: records are sent again as long as some are answered."""
+    book, lns, lac = world(allow_duplicate_users=True)
+    for n in range(12):
+        lac.call().online("user%d" % n, WORD)
+    book.wait(START, 12)
+    book.deaf = {}
+    lns.expected_exit = True
+    lns.process.send(15)
+    assert lns.process.wait(40) == 0
+    assert len({p.one(44) for p in book.kind(STOP)}) == 12
+    assert all(count >= 2 for count in book.deaf.values())
+    assert not re.search(r"accounting records lost", lns.log())
+
+
+def test_the_end_does_not_wait_long_for_a_dead_server(world):
+    book, lns, lac = world()
+    lac.call().online(NAME, WORD)
+    book.wait(START)
+    book.silent = True
+    lns.expected_exit = True
+    began = time.monotonic()
+    lns.process.send(15)
+    assert lns.process.wait(40) == 0
+    assert time.monotonic() - began < 5
+    assert re.search(r"1 accounting records lost", lns.log())
