@@ -1,0 +1,698 @@
+"""The data path with its offloads, and without: nobody can tell.
+
+Real TCP stacks on both sides; lacsim with a TUN device is the carrier with
+its subscribers.  What crosses the carrier's wire and the internet's is
+captured as it is there, packet by packet, and wirecheck looks at every one.
+"""
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+import random
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+import daemon as daemon_module
+import lac as lac_module
+import net as net_module
+import peek
+import sim
+import wirecheck
+from net import INET_ADDR, LNS_ADDR, wait_for
+
+pytestmark = pytest.mark.skipif(
+    daemon_module.REFERENCE, reason="the reference has no offloads")
+
+MB = 1 << 20
+RULES = 1000            # of ip rule: their place
+BOTH = pytest.mark.parametrize("offload", [True, False],
+                               ids=["offload", "plain"])
+
+
+# -- the wires
+
+# (namespace, device, features): frames are cut and complete where they are
+# captured, but the internet's TCP hands over super-packets.
+WIRES = (
+    ("lns", "lac0", {"tx": "off", "tso": "off", "gso": "off", "gro": "on",
+                     "tx-udp-segmentation": "off"}),
+    ("lac", "lns0", {"tx": "off", "tso": "off", "gso": "off",
+                     "tx-udp-segmentation": "off"}),
+    ("lns", "inet0", {"tx": "off", "tso": "off", "gso": "off", "gro": "off",
+                      "tx-udp-segmentation": "off"}),
+)
+DEFAULTS = {"tx": "on", "tso": "on", "gso": "on", "gro": "off",
+            "tx-udp-segmentation": "on"}
+
+
+def features(net, space, device, wanted):
+    for key, value in wanted.items():
+        getattr(net, space).run("ethtool", "-K", device, key, value,
+                                check=False)
+
+
+@pytest.fixture(scope="module")
+def wires(net):
+    for space, device, wanted in WIRES:
+        features(net, space, device, wanted)
+    for space in (net.lac, net.lns, net.inet):
+        space.sysctl("net.ipv4.conf.all.rp_filter", 0)
+        space.sysctl("net.ipv4.conf.default.rp_filter", 0)
+    yield
+    for space, device, wanted in WIRES:
+        features(net, space, device, {k: DEFAULTS[k] for k in wanted})
+
+
+class Dump:
+    """tcpdump with room for all that a test sends."""
+
+    def __init__(self, space, interface, path):
+        self.path = path
+        self.process = space.start(
+            ["tcpdump", "-i", interface, "-s", "0", "-B", "200000", "-Z",
+             "root", "-w", path, "ip"], path + ".log")
+
+    def stop(self):
+        self.process.stop(20, signal.SIGINT)
+        log = self.process.log()
+        assert "\n0 packets dropped by kernel" in log, log
+        return self.path
+
+
+# -- the scene
+
+class Carrier:
+    """A lacsim whose subscribers have addresses of this namespace."""
+
+    def __init__(self, world, name, sessions=1, **options):
+        self.name = name
+        self.table = str(100 + len(world.carriers))
+        self.net = world.net
+        addresses = os.path.join(world.directory, name + ".addresses")
+        self.lac = world.keep(sim.LacSim(
+            world.net.lac, world.directory, name, sessions=sessions,
+            rate=50, tun=name, addresses=addresses, until_up=True,
+            user=name + "-%d", **options))
+        wait_for("%s to be up:\n%s" % (name, self.lac.log()), 30,
+                 lambda: "all up" in self.lac.log())
+        with open(addresses) as f:
+            self.addresses = [line.split()[0] for line in f]
+        assert len(self.addresses) == sessions
+        lac = world.net.lac
+        lac.ip("route replace default dev %s table %s" % (name, self.table))
+        for address in self.addresses:
+            lac.ip("rule add from %s lookup %s pref %d" % (
+                address, self.table, RULES))
+
+    def forget(self):
+        for address in self.addresses:
+            net_module.sh("ip", "-n", self.net.lac.name, "rule", "del",
+                          "from", address, "pref", str(RULES), check=False)
+
+
+class World:
+    def __init__(self, net, start, directory):
+        self.net = net
+        self.start = start
+        self.directory = directory
+        self.made = []
+        self.carriers = []
+        self.lns = None
+
+    def keep(self, one):
+        self.made.append(one)
+        return one
+
+    def daemon(self, **config):
+        self.radius = self.keep(sim.RadResp(self.net.inet, self.directory))
+        keys = {"radius_secret": sim.SECRET, "primary_radius": INET_ADDR,
+                "radius_accounting": True, "debug": 2}
+        keys.update(config)
+        self.lns = self.start(config=keys)
+        return self.lns
+
+    def carrier(self, name, sessions=1, **options):
+        one = Carrier(self, name, sessions, **options)
+        self.carriers.append(one)
+        return one
+
+    def dump(self):
+        self.dumps = [
+            Dump(self.net.lac, "lns0", os.path.join(self.directory,
+                                                    "carrier.pcap")),
+            Dump(self.net.lns, "tun0", os.path.join(self.directory,
+                                                    "tun.pcap")),
+            Dump(self.net.inet, "lns0", os.path.join(self.directory,
+                                                     "internet.pcap"))]
+        for one in self.dumps:
+            self.keep(one.process)
+        for one in self.dumps:
+            one.process.wait_log("listening on", 10)
+
+    def look(self):
+        """The captures, read and checked."""
+        time.sleep(1.2)     # tcpdump gets its last packets within a second
+        for one in self.dumps:
+            one.process.send(signal.SIGINT)
+        paths = [one.stop() for one in self.dumps]
+        self.inet_pcap = paths[2]
+        subscribers = net_module.SUBSCRIBERS
+        return (wirecheck.Carrier(LNS_ADDR).read(paths[0]),
+                wirecheck.Inner(subscribers, whole=True).read(paths[1]),
+                wirecheck.Inner(subscribers).read(paths[2]))
+
+    def inet_checksums(self, on):
+        """Whether the internet's host leaves them to its device."""
+        features(self.net, "inet", "lns0", {"tx": on})
+
+    def counters(self):
+        return peek.counters(self.lns.pid)
+
+    def tun_drops(self):
+        """Captured, but never in the device's queue: it was full."""
+        return int(self.net.lns.run(
+            "cat", "/sys/class/net/tun0/statistics/tx_dropped"))
+
+    def end(self):
+        self.inet_checksums("on")
+        for one in self.carriers:
+            one.forget()
+        for one in self.made:
+            one.kill() if hasattr(one, "kill") else one.stop(1)
+
+
+@pytest.fixture
+def world(net, wires, daemon, tmp_path):
+    one = World(net, daemon, str(tmp_path))
+    yield one
+    one.end()
+
+
+# -- TCP
+
+def some_data(seed, size):
+    """Octets that repeat nowhere near, in chunks of odd sizes."""
+    rng = random.Random(seed)
+    block = rng.randbytes(4 * MB)
+    while size > 0:
+        n = min(size, rng.choice((1, 100, 1447, 1448, 5000, 65536, 200000)))
+        at = rng.randrange(len(block) - n)
+        yield block[at:at + n]
+        size -= n
+
+
+class Pipe(threading.Thread):
+    """One way of a connection: what was sent, or what came, as a digest."""
+
+    def __init__(self, peer, seed, size, sends):
+        threading.Thread.__init__(self, daemon=True)
+        self.peer, self.seed, self.size, self.sends = peer, seed, size, sends
+        self.digest = hashlib.blake2b()
+        self.octets = 0
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.send() if self.sends else self.receive()
+        except OSError as error:
+            self.error = error
+
+    def send(self):
+        for chunk in some_data(self.seed, self.size):
+            self.peer.sendall(chunk)
+            self.digest.update(chunk)
+            self.octets += len(chunk)
+        self.peer.shutdown(socket.SHUT_WR)
+
+    def receive(self):
+        while True:
+            chunk = self.peer.recv(256 * 1024)
+            if not chunk:
+                break
+            self.digest.update(chunk)
+            self.octets += len(chunk)
+
+
+def tcp_socket(space, control):
+    one = space.socket(kind=socket.SOCK_STREAM)
+    one.settimeout(120)
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION,
+                   control.encode())
+    return one
+
+
+def connect(world, address, port, control):
+    server = tcp_socket(world.net.inet, control)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((INET_ADDR, port))
+    server.listen(1)
+    client = tcp_socket(world.net.lac, control)
+    client.bind((address, 0))
+    client.connect((INET_ADDR, port))
+    peer, _ = server.accept()
+    server.close()
+    peer.settimeout(120)
+    return client, peer
+
+
+def exchange(world, up, down, control="cubic", seconds=100):
+    """So many octets each way, through every subscriber at once."""
+    addresses = [a for c in world.carriers for a in c.addresses]
+    pipes, sockets = [], []
+    began = time.monotonic()
+    for n, address in enumerate(addresses):
+        client, peer = connect(world, address, 5001 + n, control)
+        sockets += [client, peer]
+        pipes.append((Pipe(client, n, up, True), Pipe(peer, n, up, False)))
+        pipes.append((Pipe(peer, -n, down, True),
+                      Pipe(client, -n, down, False)))
+    for pair in pipes:
+        for pipe in pair:
+            pipe.join(max(0.1, seconds - (time.monotonic() - began)))
+    took = time.monotonic() - began
+    for one in sockets:
+        one.close()
+    for sent, came in pipes:
+        assert sent.error is None and came.error is None, (
+            sent.error, came.error)
+        assert sent.octets == came.octets
+        assert sent.digest.digest() == came.digest.digest()
+    return took
+
+
+def stops(path):
+    """Accounting Stops: (in, out octets, in, out packets) by address."""
+    found = {}
+    for frame in wirecheck.frames(path):
+        packet = wirecheck.Packet(frame, padding=True)
+        if packet.proto != wirecheck.UDP or packet.offset or \
+                struct.unpack_from("!H", packet.l4, 2)[0] != 1813:
+            continue
+        body, value = packet.l4[28:], {}
+        while body:
+            value[body[0]] = body[2:body[1]]
+            body = body[body[1]:]
+        if value[40] != b"\0\0\0\2":
+            continue
+        number = {k: int.from_bytes(v, "big") for k, v in value.items()
+                  if len(v) == 4}
+        found[str(ipaddress.ip_address(value[8]))] = (
+            number[42] + (number.get(52, 0) << 32),
+            number[43] + (number.get(53, 0) << 32),
+            number[47], number[48])
+    return found
+
+
+def compare(world, carrier, tun, internet):
+    """Both ways; nothing may be lost between the sides in silence."""
+    up = wirecheck.Comparison(tun.up, carrier.up)
+    down = wirecheck.Comparison(tun.down, carrier.down)
+    counters = world.counters()
+    for name in ("tunnel_tx_errors", "eth_tx_errors", "eth_rx_errors",
+                 "tunnel_rx_errors", "tunnel_rx_dropped"):
+        assert counters[name] == 0, name
+    assert up.lost == 0
+    assert down.lost == world.tun_drops()
+    assert wirecheck.not_in(carrier.up, internet.up) == (0, 0)
+    if down.lost == 0:
+        assert wirecheck.gaps(carrier.down) == wirecheck.gaps(tun.down)
+    return up, down
+
+
+def assert_accounted(world, carrier, path):
+    """The Stops say what was seen to pass; world's subscribers are gone."""
+    told = stops(path)
+    for address in [a for c in world.carriers for a in c.addresses]:
+        came, packets_in = carrier.up.from_host(address)
+        went, packets_out = carrier.down.to_host(address)
+        assert told[address] == (came, went, packets_in, packets_out)
+
+
+def hang_up(world):
+    """The subscribers end their calls; lacsim's results, with the books
+    closed."""
+    want = 0
+    for one in world.carriers:
+        one.lac.process.send(signal.SIGTERM)
+        want += len(one.addresses)
+    results = [one.lac.result(30) for one in world.carriers]
+    wait_for("the Stops", 15, lambda: world.radius.summary()[
+        "accounting"]["stops"] == want)
+    return results
+
+
+def tcp_both_ways(world, offload, up, down, control="cubic"):
+    """The whole of it, for carriers that are there already."""
+    world.dump()
+    took = exchange(world, up, down, control)
+    complaint = world.lns.log()
+    hang_up(world)
+    carrier, tun, internet = world.look()
+    ways = compare(world, carrier, tun, internet)
+    assert_accounted(world, carrier, world.inet_pcap)
+    # Super-packets on the TUN device, both ways, where they are wanted.
+    assert internet.down.largest() > 10000
+    for way in ways:
+        assert (way.cut > 0) == offload
+    assert carrier.outer_largest <= 1500
+    sim.quote("offload-tcp-%s" % world.name, {
+        "offload": offload, "seconds": took,
+        "mbit_up_and_down": (up + down) * 8e-6 * sum(
+            len(c.addresses) for c in world.carriers) / took,
+        "packets_up": ways[0].single, "packets_down": ways[1].single,
+        "writes": ways[0].whole, "reads": ways[1].whole,
+        "longest_up": ways[0].most, "longest_down": ways[1].most,
+        "tun_drops": ways[1].lost})
+    assert "TUN device" not in complaint and "sending to" not in complaint
+    return carrier
+
+
+@BOTH
+def test_tcp_comes_whole_over_a_clean_link(world, offload):
+    world.name = "clean"
+    world.daemon(offload=offload)
+    world.carrier("of-a", 2, tun_offload=True, gso=32)
+    world.carrier("of-b", 1, source_port=1702)
+    tcp_both_ways(world, offload, 8 * MB, (16 if offload else 8) * MB)
+
+
+@BOTH
+def test_tcp_comes_whole_over_a_bad_link(world, offload):
+    """It loses, doubles and reorders."""
+    world.name = "bad"
+    world.daemon(offload=offload)
+    world.carrier("of-a", 2, tun_offload=True, loss=1, reorder=2, dup=1)
+    tcp_both_ways(world, offload, 2 * MB, 2 * MB, "bbr")
+
+
+@BOTH
+def test_tcp_comes_whole_over_links_of_many_sizes(world, offload):
+    """Each with other headers, all in one queue of the daemon's."""
+    world.name = "mixed"
+    world.daemon(offload=offload, l2tp_mtu=1400)
+    world.carrier("of-a", 1, tun_offload=True, gso=20)
+    world.carrier("of-b", 1, source_port=1702, mru=1200, gso=10)
+    world.carrier("of-c", 1, source_port=1703, sequence=True,
+                  tun_offload=True, gso=10)
+    world.carrier("of-d", 1, source_port=1704, acfc=True, pfc=True,
+                  data_length=True, data_offset=3, tun_offload=True)
+    carrier = tcp_both_ways(world, offload, 2 * MB, 2 * MB)
+    assert set(carrier.forms) == {"", "S", " acfc pfc"}
+
+
+LINKS = {
+    "clean": [dict(sessions=2, tun_offload=True, gso=32)],
+    "lossy": [dict(sessions=2, tun_offload=True, loss=1)],
+    "reordered": [dict(sessions=2, tun_offload=True, reorder=1)],
+    "mixed": [dict(tun_offload=True, gso=20),
+              dict(source_port=1702, mru=1200, tun_offload=True, gso=10),
+              dict(source_port=1703, sequence=True, tun_offload=True),
+              dict(source_port=1704, acfc=True, pfc=True, gso=10,
+                   tun_offload=True)],
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("link", LINKS)
+@BOTH
+def test_a_gigabyte_each_way(world, offload, link):
+    """lacsim looks at every segment down, before its TUN device joins."""
+    world.daemon(offload=offload, l2tp_mtu=1400 if link == "mixed" else 1500)
+    for n, options in enumerate(LINKS[link]):
+        world.carrier("of-%d" % n, **options)
+    each = 1024 * MB // sum(len(c.addresses) for c in world.carriers)
+    took = exchange(world, each, each, "bbr", 900)
+    results = hang_up(world)
+    counters = world.counters()
+    sim.quote("offload-gigabyte-%s-%s" % (link, offload), {
+        "offload": offload, "seconds": took,
+        "mbit_up_and_down": 2048 * MB * 8e-6 / took,
+        "cpu_seconds": sim.cpu_seconds(world.lns.pid),
+        "tun_drops": world.tun_drops(),
+        "socket_drops": counters["tunnel_rx_dropped"]})
+    for result in results:
+        assert result["data"]["malformed"] == 0
+        assert result["data"]["tcp_malformed"] == 0
+    for name in ("tunnel_tx_errors", "eth_tx_errors", "eth_rx_errors",
+                 "tunnel_rx_errors"):
+        assert counters[name] == 0, name
+
+
+# -- everything that is not TCP
+
+SO_RCVBUFFORCE = 33
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT = 10, 0
+UDP_SEGMENT = 103
+ANY_PROTOCOL = 253              # RFC 3692: for experiments
+
+
+def udp_socket(space, address, port):
+    one = space.socket()
+    one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 * MB)
+    one.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+    one.bind((address, port))
+    one.settimeout(5)
+    return one
+
+
+def raw_socket(space, address, protocol):
+    one = space.socket(kind=socket.SOCK_RAW, proto=protocol)
+    one.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 * MB)
+    one.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+    one.bind((address, 0))
+    one.settimeout(5)
+    return one
+
+
+def bodies(seed, head, sizes):
+    """What makes IP packets of these sizes, behind so many octets."""
+    rng = random.Random(seed)
+    return [rng.randbytes(n - head) for n in sizes]
+
+
+def pour(one, to, data):
+    """All of it, but not faster than queues of a thousand take it."""
+    for n, body in enumerate(data):
+        one.sendto(body, to)
+        if n % 100 == 99:
+            time.sleep(0.01)
+
+
+def assert_comes(one, data):
+    """In this order, and nothing else."""
+    for n, body in enumerate(data):
+        try:
+            came = one.recv(65536)
+        except TimeoutError:
+            pytest.fail("number %d of %d did not come" % (n, len(data)))
+        assert came == body, "number %d of %d" % (n, len(data))
+
+
+def echo_request(number, body):
+    head = struct.pack("!BBHHH", 8, 0, 0, 7, number)
+    total = lac_module.checksum(head + body)
+    return head[:2] + struct.pack("!H", total) + head[4:] + body
+
+
+def all_sizes(world, address):
+    """20 to 1500 octets of IP, each size once, each way."""
+    there, here = world.net.inet, world.net.lac
+    with contextlib.ExitStack() as stack:
+        def opened(one):
+            stack.callback(one.close)
+            return one
+
+        a = opened(udp_socket(here, address, 7000))
+        b = opened(udp_socket(there, INET_ADDR, 7000))
+        data = bodies(1, 28, range(28, 1501))
+        pour(a, (INET_ADDR, 7000), data)
+        assert_comes(b, data)
+        pour(b, (address, 7000), data)
+        assert_comes(a, data)
+        a = opened(raw_socket(here, address, ANY_PROTOCOL))
+        b = opened(raw_socket(there, INET_ADDR, ANY_PROTOCOL))
+        data = bodies(2, 20, range(20, 1501))
+        for one, to in ((a, INET_ADDR), (b, address)):
+            pour(one, (to, 0), data)
+        for one in (a, b):
+            for body in data:
+                assert one.recv(65536)[20:] == body
+        a = opened(raw_socket(here, address, socket.IPPROTO_ICMP))
+        b = opened(raw_socket(there, INET_ADDR, socket.IPPROTO_ICMP))
+        for one, to in ((a, INET_ADDR), (b, address)):
+            data = bodies(3, 28, range(28, 1501))
+            pour(one, (to, 0), [echo_request(n, body)
+                                for n, body in enumerate(data)])
+            replies = [p[20:] for p in (one.recv(65536) for _ in range(
+                2 * len(data) if one is b else len(data))) if p[20] == 0]
+            assert [p[8:] for p in replies] == data
+
+
+@BOTH
+def test_packets_of_all_sizes_pass_unchanged(world, offload):
+    world.daemon(offload=offload)
+    world.carrier("of-a", 1, gso=16)
+    world.inet_checksums("off")
+    world.dump()
+    all_sizes(world, world.carriers[0].addresses[0])
+    hang_up(world)
+    carrier, tun, internet = world.look()
+    up, down = compare(world, carrier, tun, internet)
+    # And from the internet, where nothing was a super-packet.
+    assert wirecheck.not_in(internet.down, carrier.down) == (0, 0)
+    assert up.single >= 1473 * 4 and down.single >= 1473 * 4
+    assert carrier.up.fragments.seen and carrier.down.fragments.seen
+    assert down.lost == 0
+    assert_accounted(world, carrier, world.inet_pcap)
+
+
+@BOTH
+def test_datagrams_in_bursts_come_whole_and_in_order(world, offload):
+    """UDP that the kernel hands over, and takes, in super-packets."""
+    world.daemon(offload=offload)
+    world.carrier("of-a", 2, gso=32)
+    world.dump()
+    with contextlib.ExitStack() as stack:
+        for n, address in enumerate(world.carriers[0].addresses):
+            a = udp_socket(world.net.lac, address, 7000)
+            b = udp_socket(world.net.inet, INET_ADDR, 7001 + n)
+            stack.callback(a.close)
+            stack.callback(b.close)
+            a.connect((INET_ADDR, 7001 + n))
+            b.connect((address, 7000))
+            for size in (1, 2, 18, 500, 1433, 1434):
+                count = min(60, 60000 // size)
+                data = bodies(size, 0, [size] * count + [1 + size // 2])
+                b.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, size)
+                b.send(b"".join(data))
+                assert_comes(a, data)
+                for body in data:
+                    a.send(body)
+                assert_comes(b, data)
+    hang_up(world)
+    carrier, tun, internet = world.look()
+    ways = compare(world, carrier, tun, internet)
+    for way in ways:
+        assert (way.cut > 0) == offload
+    assert ways[1].lost == 0
+    assert_accounted(world, carrier, world.inet_pcap)
+
+
+# -- odd places
+
+@contextlib.contextmanager
+def narrow_way(net, mtu):
+    """The server's route to the carrier, narrower than l2tp_mtu."""
+    route = "route replace 10.99.1.0/24 dev lac0 proto kernel scope link " \
+        "src " + LNS_ADDR
+    net.lns.ip(route + " mtu %d" % mtu)
+    try:
+        yield
+    finally:
+        net.lns.ip(route)
+
+
+def test_a_narrow_way_to_the_carrier_costs_fragments_only(world):
+    """The kernel does not cut what it would have to fragment."""
+    world.name = "narrow"
+    with narrow_way(world.net, 1300):
+        world.daemon(offload=True)
+        world.carrier("of-a", 2, tun_offload=True)
+        carrier = tcp_both_ways(world, True, 2 * MB, 2 * MB)
+    assert carrier.outer.seen > 1000
+
+
+def test_a_hundred_carriers_in_one_batch(world):
+    """More destinations than the queue has room for at once."""
+    sim.add_sources(world.net)
+    world.daemon(offload=True, l2tp_sccrq_rate=1000)
+    addresses = os.path.join(world.directory, "addresses")
+    lac = world.keep(sim.LacSim(
+        world.net.lac, world.directory, source=sim.SOURCES, tunnels=120,
+        sessions=240, rate=240, tunnel_rate=500, blast="down", hold=60,
+        until_up=True, addresses=addresses))
+    lac.wait_hold()
+    world.dump()
+    blast = world.keep(sim.Tool(world.net.inet, world.directory, "blast", [
+        sim.program("lacsim"), "--blast-from", addresses, "--size", "600",
+        "--pps", "20000", "--seconds", "1", "--gso", "1"]))
+    sent = blast.result(30)
+    carrier, tun, _ = world.look()
+    down = wirecheck.Comparison(tun.down, carrier.down)
+    counters = world.counters()
+    result = lac.end(30)["blast_down"]
+    assert sent["sent"] > 5000 and sent["errors"] == 0
+    assert counters["tunnel_tx_errors"] == 0
+    assert down.whole >= sent["sent"] and down.lost == world.tun_drops()
+    assert len(carrier.down.flows) >= 240
+    assert result["received"] + down.lost == sent["sent"]
+    assert result["corrupt"] == 0
+
+
+class Flood(threading.Thread):
+    """Datagrams to a subscriber until told to stop."""
+
+    def __init__(self, world, address):
+        threading.Thread.__init__(self, daemon=True)
+        self.socket = world.net.inet.socket()
+        self.to = (address, 7000)
+        self.over = False
+        self.start()
+
+    def run(self):
+        while not self.over:
+            for size in (100, 100, 100, 700, 700, 1434):
+                self.socket.sendto(bytes(size), self.to)
+            time.sleep(0.0005)
+
+    def stop(self):
+        self.over = True
+        self.join(5)
+        self.socket.close()
+
+
+@pytest.mark.parametrize("offload, how", [
+    (True, "lcp"), (True, "stopccn"), (False, "cdn")])
+def test_the_books_are_right_when_a_call_ends_in_a_flood(
+        world, offload, how):
+    world.daemon(offload=offload)
+    world.carrier("of-a", 2, stop=how)
+    sink = udp_socket(world.net.lac, world.carriers[0].addresses[0], 7000)
+    world.dump()
+    floods = [Flood(world, a) for a in world.carriers[0].addresses]
+    time.sleep(0.3)
+    hang_up(world)
+    for one in floods:
+        one.stop()
+    sink.close()
+    carrier, tun, _ = world.look()
+    assert carrier.down.count() > 500
+    assert_accounted(world, carrier, world.inet_pcap)
+    assert world.counters()["tunnel_tx_errors"] == 0
+
+
+def test_a_packet_limit_cuts_super_packets_first(world):
+    """1000 packets in each tenth of a second, both ways together."""
+    world.daemon(offload=True, packet_limit=1000)
+    world.carrier("of-a", 1, tun_offload=True)
+    world.dump()
+    exchange(world, MB, 4 * MB)
+    time.sleep(0.3)
+    dropped = world.counters()["drop_limited"]
+    hang_up(world)
+    carrier, tun, _ = world.look()
+    assert dropped > 0
+    assert tun.down.largest() > 10000
+    passed = carrier.down.count() + tun.up.count()
+    assert passed > 3000
+    assert world.counters()["eth_rx_packets"] - dropped <= \
+        carrier.down.count() + carrier.up.count()
+    told = stops(world.inet_pcap)[world.carriers[0].addresses[0]]
+    assert told[1::2] == carrier.down.to_host(world.carriers[0].addresses[0])
