@@ -91,6 +91,14 @@ def world(net, daemon, tmp_path):
                 {"1/1": self.sessions}
             return counters
 
+        def finish_disturbed(self):
+            """Some calls were made twice: each has one Start, one Stop."""
+            assert self.lns.quit(90) == 0
+            book = self.radresp.end()
+            assert not any(book["faults"].values()), book["faults"]
+            assert set(book["sessions"]["by_starts_and_stops"]) == {"1/1"}
+            assert book["sessions"]["total"] >= self.sessions
+
     sim.add_sources(net)
     one = World()
     yield one
@@ -124,10 +132,12 @@ def figures(result):
 def assert_link_was_bad(result, loss, dup, reorder):
     """The link did what the test is about, or it shows nothing."""
     for way in (result["link"]["up"], result["link"]["down"]):
-        for key, percent in (("lost", loss), ("doubled", dup),
-                             ("reordered", reorder)):
-            share = 100.0 * way[key] / way["received"]
-            assert 0.8 * percent <= share <= 1.2 * percent + 0.5, (key, way)
+        survived = way["received"] - way["lost"]
+        for key, percent, of in (
+                ("lost", loss, way["received"]), ("doubled", dup, survived),
+                ("reordered", reorder, survived + way["doubled"])):
+            share = 100.0 * way[key] / of
+            assert 0.8 * percent <= share <= 1.2 * percent, (key, way)
 
 
 def test_two_thousand_sessions_on_a_bad_link(world):
@@ -158,24 +168,44 @@ def test_a_carrier_that_only_has_a_timer(world):
 
 
 @pytest.mark.long
+def test_three_hundred_calls_a_second_at_five_percent(world):
+    """From the first ICRQ to the last IPCP, with PPP's 3 s for each loss."""
+    result = world.run("rate", {"loss": 5}, sessions=20000, rate=500)
+    assert_all_up(result, 20000)
+    assert result["setup"]["rate"] >= 300
+    world.finish()
+    sim.quote("lossy-rate", figures(result))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("delay", [0, 50, 200])
 @pytest.mark.parametrize("reorder", [0, 10])
 @pytest.mark.parametrize("dup", [0, 5])
 @pytest.mark.parametrize("loss", [0, 1, 5, 10, 20])
 def test_matrix(world, loss, dup, reorder, delay):
-    """All up within 60 s (at 20 %: 180 s), with echoes for half a minute."""
+    """All up within 60 s, with some echoes afterwards.
+
+    At 20 % six losses in a row are no longer rare: there the carrier calls
+    again whom it loses, and has 180 s.
+    """
     tunnels = 20
+    tolerant = {"reconnect": 1, "seconds": 700} if loss > 10 else {}
     good = world.run("good", {"delay": delay}, sessions=BASE_SESSIONS,
                      tunnels=tunnels)
     assert_all_up(good, BASE_SESSIONS, tunnels)
     bad = world.run("bad", {"loss": loss, "dup": dup, "reorder": reorder,
-                            "delay": delay}, seconds=500, tunnels=tunnels,
-                    hold=30, echo=5, echo_fail=30)
+                            "delay": delay}, tunnels=tunnels,
+                    hold=10, echo=2, echo_fail=30, **tolerant)
     sim.quote("lossy-%d-%d-%d-%d" % (loss, dup, reorder, delay),
               {"good": figures(good), "bad": figures(bad)})
-    assert_all_up(bad, SESSIONS, tunnels)
     assert_link_was_bad(bad, loss, dup, reorder)
-    assert bad["setup"]["seconds"] <= (60 if loss <= 10 else 180)
-    if loss <= 10:
-        assert packets(bad) <= 3 * packets(good)
+    if loss > 10:
+        assert bad["sessions"]["peak"] == SESSIONS
+        assert bad["sessions"]["up"] == SESSIONS
+        assert bad["setup"]["seconds"] <= 180
+        world.finish_disturbed()
+        return
+    assert_all_up(bad, SESSIONS, tunnels)
+    assert bad["setup"]["seconds"] <= 60
+    assert packets(bad) <= 3 * packets(good)
     world.finish()
