@@ -113,10 +113,16 @@ static size_t arena_used, arena_held;
 /*
  * The largest frames that this LAC takes in segments.  The kernel refuses to
  * cut what does not fit the MTU of the route to it (EINVAL), so such frames
- * go one by one and are fragmented.
+ * go one by one and are fragmented.  Routes change: after a while it is tried
+ * again.
  */
-#define LIMITS	256
-static struct { uint32_t addr; uint16_t max; } limit_of[LIMITS];
+#define LIMITS		256
+#define LIMIT_MS	60000
+static struct {
+	uint64_t until;			/* ms */
+	uint32_t addr;
+	uint16_t max;
+} limit_of[LIMITS];
 
 static struct loop_fd udp = { .fd = -1 };
 static uint32_t bound;			/* bind_address, or 0: any of ours */
@@ -271,8 +277,8 @@ segment_max(uint32_t addr)
 
 	if (!segment)
 		return 0;
-	return limit_of[i].addr == addr && limit_of[i].max < mtu ?
-	    limit_of[i].max : mtu;
+	return limit_of[i].addr == addr && limit_of[i].max < mtu &&
+	    limit_of[i].until > timer_now() ? limit_of[i].max : mtu;
 }
 
 static void
@@ -380,6 +386,7 @@ send_singly(unsigned int m)
 
 	limit_of[slot].addr = addr;
 	limit_of[slot].max = (uint16_t)(q.frame[n].len - 1);
+	limit_of[slot].until = timer_now() + LIMIT_MS;
 	if (bound != 0 || h.msg_controllen <= CMSG_SPACE(sizeof(uint16_t)))
 		h.msg_control = NULL;
 	h.msg_controllen = h.msg_control == NULL ? 0 :

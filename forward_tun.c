@@ -46,40 +46,89 @@ static struct iovec iov[GRO_PACKETS + 1];
 
 /* What was counted for a subscriber did not pass. */
 static void
-group_failed(const struct gro_group *g, int error)
+packet_failed(uint16_t n, int error)
 {
 	static struct log_limit limit;
-	uint16_t n = g->first;
+	struct session *s = session_by_sid(sids[n]);
 
+	COUNT(eth_tx_errors);
 	log_limited(&limit, LOG_L_WARN, 0, sids[n],
 	    "writing to the TUN device: %s", strerror(error));
-	for (unsigned int i = 0; i < g->count; i++) {
-		struct session *s = session_by_sid(sids[n]);
-
-		COUNT(eth_tx_errors);
-		if (s != NULL) {
-			s->rx_octets -= gro.packet[n].len;
-			s->rx_packets--;
-		}
-		n = (uint16_t)(gro.packet[n].next - 1);
+	if (s != NULL) {
+		s->rx_octets -= gro.packet[n].len;
+		s->rx_packets--;
 	}
 }
 
 static void
+group_failed(const struct gro_group *g, int error)
+{
+	uint16_t n = g->first;
+
+	for (unsigned int i = 0; i < g->count; i++) {
+		packet_failed(n, error);
+		n = (uint16_t)(gro.packet[n].next - 1);
+	}
+}
+
+/* Without its header where the device has none. */
+static int
+write_parts(struct iovec *part, size_t n)
+{
+	ssize_t done = vnet ? writev(tun.fd, part, (int)n) :
+	    writev(tun.fd, part + 1, (int)n - 1);
+
+	return done < 0 ? errno : 0;
+}
+
+/* The packets of a group that the kernel did not take, as they came. */
+static void
+write_singly(const struct gro_group *g, const uint8_t *headers)
+{
+	uint8_t none[VNET_HDR] = { 0 };
+	uint16_t n = g->first;
+
+	memcpy(gro.packet[n].ip, headers, g->hlen);
+	for (unsigned int i = 0; i < g->count; i++) {
+		const struct gro_packet *p = &gro.packet[n];
+		struct iovec part[2] = { { none, VNET_HDR },
+		    { p->ip, p->len } };
+		int error = write_parts(part, 2);
+
+		if (error != 0) {
+			packet_failed(n, error);
+		} else {
+			COUNT(eth_tx_packets);
+			COUNT_ADD(eth_tx_bytes, p->len);
+		}
+		n = (uint16_t)(p->next - 1);
+	}
+}
+
+/*
+ * A joined packet that the kernel finds fault with (EINVAL; what it looks for
+ * differs from version to version) is no reason to lose what it was made of.
+ */
+static void
 write_group(unsigned int i)
 {
 	const struct gro_group *g = &gro.group[i];
-	uint8_t header[VNET_HDR];
-	size_t n = gro_iov(&gro, i, header, iov);
-	ssize_t done = vnet ? writev(tun.fd, iov, (int)n) :
-	    writev(tun.fd, iov + 1, (int)n - 1);
+	uint8_t header[VNET_HDR], headers[GSO_HEADERS];
+	size_t n;
+	int error;
 
-	if (done < 0) {
-		group_failed(g, errno);
-		return;
+	if (g->count > 1)
+		memcpy(headers, gro.packet[g->first].ip, g->hlen);
+	n = gro_iov(&gro, i, header, iov);
+	error = write_parts(iov, n);
+	if (error == 0) {
+		COUNT_ADD(eth_tx_packets, g->count);
+		COUNT_ADD(eth_tx_bytes, g->len + (g->count - 1u) * g->hlen);
+	} else if (g->count > 1 && error == EINVAL) {
+		write_singly(g, headers);
+	} else {
+		group_failed(g, error);
 	}
-	COUNT_ADD(eth_tx_packets, g->count);
-	COUNT_ADD(eth_tx_bytes, g->len + (g->count - 1u) * g->hlen);
 }
 
 void
