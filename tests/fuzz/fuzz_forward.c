@@ -4,16 +4,18 @@
  * The input is a row of packets: one octet that says from where (bit 0: the
  * TUN; bit 1: the other LAC; bit 2: the peer's MRU is small from now on; bit
  * 3: the IP header's checksum is mended, or hardly a mutation would get past
- * it), a 16-bit length, and so many octets, each packet in memory of exactly
- * its size.  Two tunnels and four sessions await them.  What comes out on either
- * side must be a sound packet of its session, and the session's own figures
- * must add up.
+ * it; bit 4: from the TUN, the device's header and a super-packet), a 16-bit
+ * length, and so many octets, each packet in memory of exactly its size.  Two
+ * tunnels and four sessions await them.  What comes out on either side must
+ * be a sound packet of its session, and the session's own figures must add
+ * up.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "forward.h"
+#include "forward_io.h"
 #include "icmp.h"
 #include "ipv4.h"
 #include "l2tp_avp.h"
@@ -252,6 +254,25 @@ from_tun(const uint8_t *data, size_t len, bool fix)
 }
 
 static void
+super_from_tun(const uint8_t *data, size_t len, bool fix)
+{
+	struct vnet v;
+	uint8_t *buf;
+
+	if (len < VNET_HDR)
+		return;
+	vnet_decode(data, &v);
+	len -= VNET_HDR;
+	buf = malloc(FORWARD_HEADROOM + len);
+	check(buf != NULL);
+	memcpy(buf + FORWARD_HEADROOM, data + VNET_HDR, len);
+	if (fix)
+		mend(buf, FORWARD_HEADROOM + len, FORWARD_HEADROOM);
+	forward_super_from_tun(buf + FORWARD_HEADROOM, len, &v);
+	free(buf);
+}
+
+static void
 check_figures(void)
 {
 	uint64_t rx = 0, tx = 0;
@@ -283,7 +304,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		p = rd_bytes(&r, n);
 		if ((from & 4) != 0)
 			mtu = 128;
-		if ((from & 1) != 0)
+		if ((from & 17) == 17)
+			super_from_tun(p, n, from & 8);
+		else if ((from & 1) != 0)
 			from_tun(p, n, from & 8);
 		else
 			from_lac(&lacs[from >> 1 & 1], p, n, from & 8);

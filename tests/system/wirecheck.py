@@ -202,9 +202,13 @@ class Traffic:
 
 
 class Carrier:
-    """The carrier's side: datagrams taken apart, both ways."""
+    """The carrier's side: datagrams taken apart, both ways.
 
-    def __init__(self, server):
+    wrong: what subscribers send may have wrong checksums.
+    """
+
+    def __init__(self, server, wrong=False):
+        self.wrong = wrong
         self.server = ipaddress.ip_address(server).packed
         self.outer = Fragments()
         self.up, self.down = Traffic(), Traffic()
@@ -235,7 +239,7 @@ class Carrier:
         body = self.l2tp(packet.l4[8:], down)
         if body is not None:
             (self.down if down else self.up).add(
-                Packet(body, padding=not down), True)
+                Packet(body, padding=not down), down or not self.wrong)
 
     def l2tp(self, data, down):
         """IP inside, or None: RFC 2661 3.1, RFC 1661 2 and 6."""
