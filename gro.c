@@ -53,7 +53,7 @@
 /* What the rules look at, read once from a packet. */
 struct flow {
 	uint8_t *ip;
-	uint32_t hash;
+	uint32_t hash, hosts;		/* hosts: of the addresses alone */
 	uint16_t len, l4, hlen, payload;
 	uint16_t id;
 	uint32_t seq;
@@ -68,6 +68,7 @@ gro_reset(struct gro *g)
 {
 	g->npackets = g->ngroups = 0;
 	memset(g->bucket, 0, sizeof(g->bucket));
+	memset(g->barrier, 0, sizeof(g->barrier));
 }
 
 /* --- reading ------------------------------------------------------------ */
@@ -173,11 +174,13 @@ read_flow(struct flow *f, uint8_t *ip, size_t len, const struct gro *g)
 
 	*f = (struct flow){ .ip = ip, .len = (uint16_t)len };
 	protocol = len >= IPV4_HEADER ? read_ip(f) : 0;
-	if (protocol == 0)
+	if (protocol == 0 && !f->hidden)
+		return;
+	f->hosts = mix(0, ip + addrs_at(f->ipv6), addrs_len(f->ipv6));
+	if (f->hidden)
 		return;
 	f->tcp = protocol == IPV4_TCP;
-	f->hash = mix(protocol, ip + addrs_at(f->ipv6), addrs_len(f->ipv6));
-	f->hash = mix(f->hash, ip + f->l4, 4);
+	f->hash = mix(f->hosts + protocol, ip + f->l4, 4);
 	if (f->tcp && g->tcp)
 		read_tcp(f);
 	else if (!f->tcp && g->udp)
@@ -252,19 +255,23 @@ may_join(struct gro *gro, struct gro_group *g, const struct flow *f)
 
 /* --- groups ------------------------------------------------------------- */
 
-/* What no bucket leads to any more does not grow. */
+/*
+ * A packet that hides its ports may belong to any flow between its two hosts:
+ * what comes behind it does not join what began in front of it.
+ */
 static void
-close_all(struct gro *g)
+set_barrier(struct gro *g, const struct flow *f)
 {
-	memset(g->bucket, 0, sizeof(g->bucket));
+	g->barrier[f->hosts % GRO_BUCKETS] = (uint16_t)(g->ngroups + 1);
 }
 
 static struct gro_group *
 find_group(struct gro *gro, const struct flow *f)
 {
 	uint16_t i = gro->bucket[f->hash % GRO_BUCKETS];
+	uint16_t barrier = gro->barrier[f->hosts % GRO_BUCKETS];
 
-	for (; i != 0; i = gro->group[i - 1].same_bucket) {
+	for (; i > barrier; i = gro->group[i - 1].same_bucket) {
 		struct gro_group *g = &gro->group[i - 1];
 
 		if (g->open && same_flow(g, gro->packet[g->first].ip, f))
@@ -312,9 +319,8 @@ gro_add(struct gro *gro, uint8_t *ip, size_t len)
 
 	read_flow(&f, ip, len, gro);
 	gro->packet[n] = (struct gro_packet){ .ip = ip, .len = (uint16_t)len };
-	/* Nobody knows which flow it belongs to: nothing may pass it. */
 	if (f.hidden)
-		close_all(gro);
+		set_barrier(gro, &f);
 	g = f.hash != 0 ? find_group(gro, &f) : NULL;
 	if (g != NULL && may_join(gro, g, &f)) {
 		join(gro, g, &f, n);

@@ -46,6 +46,8 @@ struct gro {
 	bool tcp, udp;			/* what the device takes joined */
 	uint16_t npackets, ngroups;
 	uint16_t bucket[GRO_BUCKETS];	/* group + 1 */
+	uint16_t barrier[GRO_BUCKETS];	/* by hosts: only groups behind this
+					 * one, + 1, may grow */
 	struct gro_packet packet[GRO_PACKETS];
 	struct gro_group group[GRO_PACKETS];
 };

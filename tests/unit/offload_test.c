@@ -432,6 +432,27 @@ nothing_overtakes_what_hides_its_ports(void **state)
 	}
 }
 
+/* But only between the same two hosts. */
+static void
+a_fragment_of_others_is_no_barrier(void **state)
+{
+	struct shape s = { .tcp = true, .payload = 1000, .flags = 0x10 };
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		make(&sent[i], &s);
+		if (i % 2 == 1) {
+			sent[i].b[7] = 100;
+			model_put(sent[i].b + 12, 0x0a000002, 4);
+			model_finish(&sent[i]);
+			continue;
+		}
+		s.seq += 1000;
+		s.id++;
+	}
+	assert_int_equal(join_all(9), 5);
+}
+
 /* Anything at all, from a few flows that go on, jump, and are broken. */
 static void
 random_batches_come_out_as_they_went_in(void **state)
@@ -493,6 +514,7 @@ main(void)
 		cmocka_unit_test(no_group_outgrows_a_packet),
 		cmocka_unit_test(no_more_than_64_datagrams_are_joined),
 		cmocka_unit_test(nothing_overtakes_what_hides_its_ports),
+		cmocka_unit_test(a_fragment_of_others_is_no_barrier),
 		cmocka_unit_test(random_batches_come_out_as_they_went_in),
 	};
 
