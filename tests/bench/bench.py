@@ -218,7 +218,6 @@ class Carrier:
         options.setdefault("source", sim.SOURCES)
         options.setdefault("auth", "chap")
         options.setdefault("stop", "stopccn")
-        options.setdefault("user", "u%d-%%d" % Carrier.serial)
         self.directory = os.path.join(server.directory,
                                       "%d-%s" % (Carrier.serial, name))
         self.addresses = os.path.join(self.directory, "addresses")
@@ -398,6 +397,9 @@ def one_round(servers, sessions, options):
     found = {}
     for server in servers:
         mine = found[server.name] = {}
+        # A server slows down with what it remembers of earlier rounds.
+        server.stop()
+        server.start()
         if not isinstance(server, Relay):
             mine["setup"] = setup(server, options.setup_sessions,
                                   server.outstanding)
