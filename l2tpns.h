@@ -110,17 +110,17 @@ struct session {
 	uint16_t mss;			/* clamp TCP SYNs to this; 0: do not */
 	uint16_t data_Ns, data_Nr;	/* data sequence, RFC 2661 5.4 */
 	uint32_t last_data;		/* s, timer_now()/1000: IP either way */
+	uint8_t state;			/* enum session_state */
+	bool dying;			/* ended; freed at the end of the turn */
 	/* User traffic in IP octets; rx: from the subscriber, tx: to it. */
 	uint64_t rx_octets, tx_octets;
 	uint64_t rx_packets, tx_packets;
 
 	/* The rest. */
-	uint8_t state;			/* enum session_state */
 	bool authenticated;
 	bool acct_started;		/* a Start was queued: a Stop is owed */
 	bool ip_from_pool;
 	bool routed;			/* its addresses are in lpm and kernel */
-	bool dying;			/* ended; freed at the end of the turn */
 	uint8_t nroutes;
 	uint16_t auth_protocol;		/* 0xc023, 0xc223 */
 	uint32_t netmask;		/* Framed-IP-Netmask; 0: not given */
@@ -160,7 +160,7 @@ struct session_local {
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
-};
+} __attribute__((aligned(64)));
 
 /* The process. */
 struct l2tpns {
