@@ -536,6 +536,7 @@ start(void)
 		fatal("tables: %s", strerror(errno));
 	apply_config();
 	session_init();
+	ppp_init();
 	tunnel_init();
 	start_network();
 	load_files(log_fault);

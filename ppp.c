@@ -30,6 +30,12 @@
  */
 #define INPUT_RATE	200
 
+/*
+ * Keepalives leave together that would have left within so many ms: with
+ * thousands of sessions, one packet to a LAC instead of many.
+ */
+#define ECHO_STEP	50
+
 /* LCP that opens over and over, each time for less than this, is ended. */
 #define FLAP_TIME	(60 * 1000)
 
@@ -67,11 +73,17 @@ ppp_mtu(const struct session *s)
 
 /* --- keepalive ------------------------------------------------------- */
 
+static uint64_t
+in_step(uint64_t ms)
+{
+	return ms + ECHO_STEP - 1 - (timer_now() + ms - 1) % ECHO_STEP;
+}
+
 /* Up to an eighth later, so that thousands of sessions do not beat as one. */
 static uint64_t
 with_jitter(uint64_t ms)
 {
-	return ms + digest_random_u32() % (ms / 8 + 1);
+	return in_step(ms + digest_random_u32() % (ms / 8 + 1));
 }
 
 static void
@@ -112,6 +124,16 @@ echo_timeout(struct timer *t)
 	timer_arm(&p->echo_timer, interval);
 }
 
+static void
+echo_ahead(const struct timer *t)
+{
+	const struct ppp *p = timer_owner(t, const struct ppp, echo_timer);
+	const struct session *s = session_by_sid(p->sid);
+
+	if (s != NULL)
+		__builtin_prefetch(s);
+}
+
 /* The first one anywhere in the interval: sessions come in bursts. */
 static void
 echo_begin(struct session *s)
@@ -121,7 +143,8 @@ echo_begin(struct session *s)
 
 	p->rx_seen = (uint32_t)s->rx_packets;
 	p->echo_timer.fire = echo_timeout;
-	timer_arm(&p->echo_timer, interval + digest_random_u32() % interval);
+	timer_arm(&p->echo_timer,
+	    in_step(interval + digest_random_u32() % interval));
 }
 
 /* --- LCP moves ------------------------------------------------------- */
@@ -300,6 +323,12 @@ ppp_input(struct session *s, uint16_t protocol, const uint8_t *info,
 }
 
 /* --- begin and end --------------------------------------------------- */
+
+void
+ppp_init(void)
+{
+	timer_look_ahead(echo_timeout, echo_ahead);
+}
 
 void
 ppp_start(struct session *s)

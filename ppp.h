@@ -48,10 +48,19 @@ struct cp {
 
 /* This node's PPP state of one session. */
 struct ppp {
+	/* What a keepalive touches: one cache line (session_local's first). */
+	struct timer echo_timer;
+	uint64_t last_heard;		/* ms: anything at all from the peer */
 	uint32_t sid;			/* whose it is */
+	uint32_t magic;			/* 0: none agreed */
+	uint32_t rx_seen;		/* low half of session.rx_packets */
+	uint32_t input_second;
+	uint16_t input_count;		/* packets in this second */
+	uint16_t peer_mru;		/* octets; bounds our sending */
 	uint8_t phase;			/* enum ppp_phase */
-	uint8_t end_cause;		/* enum terminate_cause, or 0 */
 	uint8_t echo_id;
+
+	uint8_t end_cause;		/* enum terminate_cause, or 0 */
 	uint8_t loops;			/* requests seen with our own magic */
 	uint8_t flaps;			/* openings of LCP that did not last */
 	uint8_t address_naks;		/* the peer dislikes our address */
@@ -63,21 +72,20 @@ struct ppp {
 	uint8_t reply_id;		/* id of the request being answered */
 	uint8_t reply_len;		/* of reply[], 0: none yet */
 	uint16_t auth_protocol;		/* agreed: 0xc023, 0xc223 or 0 */
-	uint16_t our_mru, peer_mru;	/* octets; the 2nd bounds our sending */
+	uint16_t our_mru;		/* octets */
 	uint16_t peer_flags;		/* SF_ACFC, SF_PFC: asked for by it */
-	uint16_t input_count;		/* packets in this second */
-	uint32_t input_second;
-	uint32_t magic, peer_magic;	/* 0: none agreed */
+	uint32_t peer_magic;		/* 0: none agreed */
 	uint32_t user_mark;		/* digest of the user's name, 0: none */
-	uint32_t rx_seen;		/* low half of session.rx_packets */
 	uint8_t challenge[16];
 	uint8_t reply[64];		/* Ack or Success, to repeat */
 	const char *end_reason;		/* static text, or NULL */
-	uint64_t last_heard;		/* ms: anything at all from the peer */
 	uint64_t opened;		/* ms: LCP last came up */
 	struct cp lcp, ipcp;
-	struct timer echo_timer, auth_timer;
+	struct timer auth_timer;
 };
+
+/* Once, after timers_init(). */
+void ppp_init(void);
 
 /* Starts LCP; the session is established and its flags are clean. */
 void ppp_start(struct session *);

@@ -52,6 +52,9 @@ static struct timer *soon;		/* 0 ms: the next turn, newest first */
 static struct timer *early;		/* what was in `soon` when it began */
 static struct timer *firing[TICK_MS];	/* of one tick, by millisecond */
 
+static void (*ahead_of)(struct timer *);
+static void (*ahead)(const struct timer *);
+
 static uint64_t now;			/* ms */
 static time_t wall;
 static bool fake;
@@ -184,6 +187,8 @@ wheel_fire(struct slot *s)
 
 	while ((t = s->head) != NULL) {
 		list_unlink(t);
+		if (t->fire == ahead_of)
+			ahead(t);
 		list_push(&firing[(t->due + TICK_MS - 1) % TICK_MS], t);
 	}
 	for (i = 0; i < TICK_MS; i++)
@@ -252,6 +257,7 @@ timers_init(void)
 		list_unlink(early);
 	while (soon != NULL)
 		list_unlink(soon);
+	timer_look_ahead(NULL, NULL);
 	fake = false;
 	now = read_clock(CLOCK_MONOTONIC, 1000);
 	wall = time(NULL);
@@ -287,6 +293,14 @@ timer_arm(struct timer *t, uint64_t ms)
 		list_push(&soon, t);
 	else
 		wheel_put(t);
+}
+
+void
+timer_look_ahead(void (*fire)(struct timer *),
+    void (*fetch)(const struct timer *))
+{
+	ahead_of = fire;
+	ahead = fetch;
 }
 
 void

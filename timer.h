@@ -48,6 +48,14 @@ uint64_t timer_usec(void);
 /* Fires `ms` from now (0: in the next turn); moves it if already armed. */
 void timer_arm(struct timer *, uint64_t ms);
 
+/*
+ * Of timers with this fire() there are so many that each is out of the cache:
+ * ahead() is called for every one of a tick before the first of them fires, to
+ * fetch what it will touch.  For one fire() only; NULL, NULL ends it.
+ */
+void timer_look_ahead(void (*fire)(struct timer *),
+    void (*ahead)(const struct timer *));
+
 /* Nothing happens if it is not armed. */
 void timer_disarm(struct timer *);
 

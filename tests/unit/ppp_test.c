@@ -1268,6 +1268,7 @@ test_echo_request(void **state)
 		if ((f = fake_take()) == NULL)
 			continue;
 		n++;
+		assert_int_equal(timer_now() % 50, 0);	/* in step */
 		assert_int_equal(f->protocol, PPP_LCP);
 		assert_int_equal(f->data[0], ECHO_REQUEST);
 		assert_int_equal(f->len, 8);

@@ -117,6 +117,45 @@ test_order(void **state)
 }
 
 static void
+count_ahead(const struct timer *t)
+{
+	timer_owner(t, struct probe, timer)->number += 100;
+	assert_int_equal(order_len, 0);
+}
+
+static void
+note_other(struct timer *t)
+{
+	note(t);
+}
+
+/* All of a tick, before the first of them fires; no others. */
+static void
+test_look_ahead(void **state)
+{
+	struct probe p[3] = {
+		{ .number = 1, .timer.fire = note },
+		{ .number = 2, .timer.fire = note_other },
+		{ .number = 3, .timer.fire = note },
+	};
+
+	(void)state;
+	timer_look_ahead(note, count_ahead);
+	for (int i = 0; i < 3; i++)
+		timer_arm(&p[i].timer, 5000);
+	timer_fake(5000);
+	assert_int_equal(order_len, 3);
+	assert_int_equal(p[0].number, 101);
+	assert_int_equal(p[1].number, 2);
+	assert_int_equal(p[2].number, 103);
+	timer_look_ahead(NULL, NULL);
+	timer_arm(&p[0].timer, 10);
+	timer_fake(10);
+	assert_int_equal(p[0].number, 101);
+	assert_int_equal(p[0].fired, 2);
+}
+
+static void
 test_rearm_and_disarm(void **state)
 {
 	struct probe p = { .timer.fire = note };
@@ -472,6 +511,7 @@ main(void)
 		cmocka_unit_test_setup(test_never_early_one_tick_late, fresh),
 		cmocka_unit_test_setup(test_whole_ticks_are_exact, fresh),
 		cmocka_unit_test_setup(test_order, fresh),
+		cmocka_unit_test_setup(test_look_ahead, fresh),
 		cmocka_unit_test_setup(test_rearm_and_disarm, fresh),
 		cmocka_unit_test_setup(test_fire_may_free_any, fresh),
 		cmocka_unit_test_setup(test_zero_is_next_turn, fresh),
