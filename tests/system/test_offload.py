@@ -632,9 +632,10 @@ def test_odd_segments_cross_the_kernel_unchanged(world):
     seq, number = 0xfffff000, 65000
     for size in (1, 1, 1, 8, 100, 536, 1300, 1) * 3:
         for _ in range(400):
-            odd.sendto(odd_segment(rng, address, 2000, seq, number, size),
+            n = size if rng.randrange(40) else rng.randrange(1, 1300)
+            odd.sendto(odd_segment(rng, address, 2000, seq, number, n),
                        (INET_ADDR, 0))
-            seq += size
+            seq += n
             number += 1
         time.sleep(0.02)
     odd.close()
@@ -719,8 +720,7 @@ class Flood(threading.Thread):
         self.socket.close()
 
 
-@pytest.mark.parametrize("offload, how", [
-    (True, "lcp"), (True, "stopccn"), (False, "cdn")])
+@pytest.mark.parametrize("offload, how", [(True, "stopccn"), (False, "lcp")])
 def test_the_books_are_right_when_a_call_ends_in_a_flood(
         world, offload, how):
     world.daemon(offload=offload)
