@@ -50,11 +50,33 @@ static uint32_t reap_first;
 static uint32_t starting;
 
 static void
-not_starting(struct session_local *l)
+set_starting(struct session *s, bool is)
 {
-	if (l->starting)
-		starting--;
-	l->starting = false;
+	struct session_local *l = session_local(s);
+	struct tunnel *t = tunnel_by_tid(s->tid);
+	uint32_t one = is ? 1 : UINT32_MAX;	/* up or down */
+
+	if (l->starting == is)
+		return;
+	l->starting = is;
+	starting += one;
+	if (t != NULL)
+		tunnel_local(t)->starting += one;
+}
+
+/*
+ * Half of the room for calls that are being set up is anybody's; the other
+ * half is shared out evenly among the LACs, so that one that floods us with
+ * ICRQs is alone in having its calls refused.
+ */
+static bool
+may_start(const struct tunnel *t)
+{
+	uint64_t max = (uint64_t)lns.config.max_starting;
+	uint64_t tunnels = tunnels_established();
+
+	return starting < max && (starting < max / 2 || tunnels <= 1 ||
+	    tunnel_local(t)->starting < max / tunnels + 1);
 }
 
 /* --- the index of users ------------------------------------------------- */
@@ -422,7 +444,7 @@ session_network_up(struct session *s)
 	s->last_data = (uint32_t)(timer_now() / 1000);
 	if (!session_local(s)->starting)
 		return;		/* IPCP once more: no news */
-	not_starting(session_local(s));
+	set_starting(s, false);
 	log_session(LOG_L_WARN, s, "Login by %s at %u.%u.%u.%u from "
 	    "%u.%u.%u.%u (%s)", s->user, s->ip >> 24, s->ip >> 16 & 255,
 	    s->ip >> 8 & 255, s->ip & 255, t->peer.addr >> 24,
@@ -535,7 +557,7 @@ check_ICRQ(struct tunnel *t, const struct l2tp_msg *m, uint16_t *error,
 	}
 	if (!token_take(&tunnel_local(t)->icrq_rate,
 	    (uint32_t)lns.config.l2tp_icrq_rate) ||
-	    starting >= lns.config.max_starting) {
+	    !may_start(t)) {
 		/* Better some calls at once than all of them too late. */
 		COUNT(session_limited);
 		*error = L2TP_E_TRY_ANOTHER;
@@ -560,8 +582,7 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 	}
 	l = session_local(s);
 	l->sid = s->sid;
-	l->starting = true;
-	starting++;
+	set_starting(s, true);
 	l->limit_timer.fire = limit_fire;
 	l->idle_timer.fire = idle_fire;
 	l->interim_timer.fire = interim_fire;
@@ -721,7 +742,7 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 
 	s->dying = true;
 	s->flags = 0;
-	not_starting(l);
+	set_starting(s, false);
 	end_log(s, reason);
 	ppp_stop(s);
 	auth_cancel(s);

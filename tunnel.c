@@ -46,6 +46,8 @@ static struct tunnel_list {
 	uint32_t first, last, count;
 } half_open, lingering;
 
+static uint32_t established;
+
 static struct ratelimit sccrq_rate;
 /* What died in this turn, chained by next_same. */
 static uint32_t reap_first;
@@ -178,7 +180,17 @@ tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
 	    state_words[t->state], state_words[to], on);
 	if (t->state == T_WAIT_CTL_CONN)
 		list_del(t);
+	if (to == T_ESTABLISHED)
+		established++;
+	else if (t->state == T_ESTABLISHED)
+		established--;
 	t->state = (uint8_t)to;
+}
+
+uint32_t
+tunnels_established(void)
+{
+	return established;
 }
 
 const char *
@@ -199,6 +211,8 @@ tunnel_free(struct tunnel *t)
 	if (l->dying)
 		return;
 	l->dying = true;
+	if (t->state == T_ESTABLISHED)
+		established--;
 	list_del(t);
 	timer_disarm(&l->hello);
 	timer_disarm(&l->life);
@@ -1041,6 +1055,6 @@ tunnel_init(void)
 	memset(by_local_id, 0, sizeof(by_local_id));
 	memset(by_peer, 0, sizeof(by_peer));
 	half_open = lingering = (struct tunnel_list){ 0 };
-	reap_first = 0;
+	reap_first = established = 0;
 	loop_at_turn_end(&reap);
 }

@@ -24,6 +24,7 @@ struct tunnel_local {
 	uint64_t answered_at;		/* ms */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
+	uint32_t starting;		/* of these, counted in max_starting */
 	struct idmap ids;		/* local session id -> sid */
 	struct idmap peer_ids;		/* the peer's session id -> sid */
 	uint32_t next_same;		/* tid: chain of equal peer hashes */
@@ -73,6 +74,9 @@ struct session *tunnel_peer_session(const struct tunnel *, uint16_t peer_id);
  */
 bool tunnel_add_session(struct tunnel *, struct session *);
 void tunnel_remove_session(struct tunnel *, struct session *);
+
+/* How many are established. */
+uint32_t tunnels_established(void);
 
 /* Free Opening Open Dieing, as the manual spells them. */
 const char *tunnel_state_name(const struct tunnel *);
