@@ -54,6 +54,9 @@ void (*forward_tun_write)(const uint8_t *, size_t) = queue_for_tun;
 bool (*forward_lac_write)(const struct peer *, const void *, size_t) =
     queue_for_lac;
 
+/* Where the datagram that is being worked on begins. */
+static const uint8_t *datagram;
+
 /* Whose traffic the packet that is being queued is, and its octets. */
 static struct {
 	uint32_t sid;
@@ -73,7 +76,8 @@ forward_flush(void)
 static void
 queue_for_tun(const uint8_t *ip, size_t len)
 {
-	tundev_put((uint8_t *)(uintptr_t)ip, len, whose.sid);
+	tundev_put((uint8_t *)(uintptr_t)ip, len, (size_t)(ip - datagram),
+	    whose.sid);
 }
 
 /* A packet from the TUN is already where it may stay; others are copied. */
@@ -365,6 +369,7 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	struct l2tp_header h;
 	struct data d;
 
+	datagram = buf;
 	COUNT(tunnel_rx_packets);
 	COUNT_ADD(tunnel_rx_bytes, len);
 	log_hex(0, 0, "from LAC", buf, len);

@@ -60,9 +60,9 @@ void tundev_close(void);
 
 /*
  * Queues one IP packet of session sid, which stays where it is and may be
- * written to until tundev_flush().
+ * written to until tundev_flush(), and so may the `room` octets in front.
  */
-void tundev_put(uint8_t *ip, size_t len, uint32_t sid);
+void tundev_put(uint8_t *ip, size_t len, size_t room, uint32_t sid);
 void tundev_flush(void);
 
 /* --- forward.c, called by the two ---------------------------------------- */

@@ -25,7 +25,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <linux/sock_diag.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,6 +50,8 @@
 #define RX_ROOM		65536		/* the largest that UDP_GRO makes */
 #define RX_STRIDE	(RX_ROOM + 17 * 64)	/* no two in one cache set */
 
+#define DROPS_MS	1000
+
 #define ARENA		(256 * 1024)
 #define FRAMES		1024
 #define DESTS		64
@@ -62,7 +66,7 @@ union control {
 	char out[CMSG_SPACE(sizeof(struct in_pktinfo)) +
 	    CMSG_SPACE(sizeof(uint16_t))];
 	char in[CMSG_SPACE(sizeof(struct in_pktinfo)) +
-	    CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
+	    CMSG_SPACE(sizeof(int))];
 };
 
 /* What one recvmmsg() fills. */
@@ -71,7 +75,7 @@ static struct {
 	struct iovec iov[BATCH];
 	struct sockaddr_in from[BATCH];
 	union control ctl[BATCH];
-	uint8_t buf[BATCH][RX_STRIDE];
+	uint8_t (*buf)[RX_STRIDE];	/* BATCH of them, in large pages */
 } rx;
 
 /* A datagram that waits. */
@@ -107,6 +111,8 @@ static struct {
 	struct iovec iov[FRAMES * 2];
 } out;
 
+static void count_drops(struct timer *);
+
 static uint8_t arena[ARENA] __attribute__((aligned(64)));
 static size_t arena_used, arena_held;
 
@@ -125,6 +131,7 @@ static struct {
 } limit_of[LIMITS];
 
 static struct loop_fd udp = { .fd = -1 };
+static struct timer drops_timer = { .fire = count_drops };
 static uint32_t bound;			/* bind_address, or 0: any of ours */
 static bool segment;			/* UDP_SEGMENT may be used */
 
@@ -480,10 +487,8 @@ struct told {
 static void
 read_control(struct msghdr *m, struct told *t)
 {
-	static uint32_t lost_before;
 	struct in_pktinfo info;
 	struct cmsghdr *c;
-	uint32_t lost;
 	int size;
 
 	*t = (struct told){ .local = bound };
@@ -496,11 +501,6 @@ read_control(struct msghdr *m, struct told *t)
 		    c->cmsg_type == UDP_GRO) {
 			memcpy(&size, CMSG_DATA(c), sizeof(size));
 			t->size = size > 0 ? (size_t)size : 0;
-		} else if (c->cmsg_level == SOL_SOCKET &&
-		    c->cmsg_type == SO_RXQ_OVFL) {
-			memcpy(&lost, CMSG_DATA(c), sizeof(lost));
-			COUNT_ADD(tunnel_rx_dropped, lost - lost_before);
-			lost_before = lost;
 		}
 	}
 }
@@ -581,6 +581,28 @@ udp_readable(struct loop_fd *f)
 		continue;
 }
 
+/*
+ * What the kernel dropped because we were too slow.  Asked for once a second:
+ * as ancillary data of every datagram (SO_RXQ_OVFL) the number costs most
+ * just when there is no time for it.
+ */
+static void
+count_drops(struct timer *t)
+{
+	static uint32_t before;
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(udp.fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0) {
+		/* A new socket begins at 0 again. */
+		if (info[SK_MEMINFO_DROPS] >= before)
+			COUNT_ADD(tunnel_rx_dropped,
+			    info[SK_MEMINFO_DROPS] - before);
+		before = info[SK_MEMINFO_DROPS];
+	}
+	timer_arm(t, DROPS_MS);
+}
+
 /* --- start and stop --------------------------------------------------------- */
 
 /* More than net.core.{r,w}mem_max allows, if we may; else as much as it is. */
@@ -612,16 +634,15 @@ set_offload(int fd)
 static bool
 set_options(int fd)
 {
-	int on = 1, dont = IP_PMTUDISC_DONT;
+	int any = lns.config.bind_address == 0, dont = IP_PMTUDISC_DONT;
 	int size = (int)lns.config.socket_buffer;
 
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, size);
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, size);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
 	set_offload(fd);
 	return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont,
 	    sizeof(dont)) == 0 &&
-	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) == 0;
+	    setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &any, sizeof(any)) == 0;
 }
 
 static int
@@ -646,6 +667,27 @@ open_socket(char *err, size_t errlen)
 	return -1;
 }
 
+/*
+ * A datagram touches little of its buffer, but each a page of its own: large
+ * pages save most of the cost of that.
+ */
+static bool
+make_buffers(void)
+{
+	size_t size = BATCH * sizeof(*rx.buf);
+
+	if (rx.buf != NULL)
+		return true;
+	rx.buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rx.buf == MAP_FAILED) {
+		rx.buf = NULL;
+		return false;
+	}
+	(void)madvise(rx.buf, size, MADV_HUGEPAGE);
+	return true;
+}
+
 bool
 lac_open(char *err, size_t errlen)
 {
@@ -653,14 +695,21 @@ lac_open(char *err, size_t errlen)
 
 	if (fd < 0)
 		return false;
+	if (!make_buffers()) {
+		snprintf(err, errlen, "receive buffers: %s", strerror(errno));
+		close(fd);
+		return false;
+	}
 	udp = (struct loop_fd){ .fd = fd, .stage = LOOP_UDP,
 	    .readable = udp_readable };
 	bound = lns.config.bind_address;
 	q.nframes = q.ndests = 0;
 	memset(q.bucket, 0, sizeof(q.bucket));
 	arena_used = arena_held = 0;
-	if (loop_add(&udp))
+	if (loop_add(&udp)) {
+		timer_arm(&drops_timer, DROPS_MS);
 		return true;
+	}
 	snprintf(err, errlen, "watching the L2TP socket: %s", strerror(errno));
 	lac_close();
 	return false;
@@ -669,6 +718,7 @@ lac_open(char *err, size_t errlen)
 void
 lac_close(void)
 {
+	timer_disarm(&drops_timer);
 	loop_del(&udp);
 	if (udp.fd >= 0)
 		close(udp.fd);

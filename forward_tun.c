@@ -40,6 +40,7 @@ static bool vnet;			/* IFF_VNET_HDR is on */
 
 static struct gro gro;
 static uint32_t sids[GRO_PACKETS];	/* of the packets in gro */
+static bool headroom[GRO_PACKETS];	/* VNET_HDR octets in front are free */
 static struct iovec iov[GRO_PACKETS + 1];
 
 /* --- out ------------------------------------------------------------------ */
@@ -81,27 +82,53 @@ write_parts(struct iovec *part, size_t n)
 	return done < 0 ? errno : 0;
 }
 
+/*
+ * One packet that nothing was joined to: as a rule the device's header takes
+ * the place of the L2TP and PPP headers in front of it, which nobody needs
+ * any more, and it is a plain write.
+ */
+static int
+write_alone(uint16_t n)
+{
+	const struct gro_packet *p = &gro.packet[n];
+	uint8_t none[VNET_HDR] = { 0 };
+	struct iovec part[2] = { { none, VNET_HDR }, { p->ip, p->len } };
+
+	if (vnet && !headroom[n])
+		return write_parts(part, 2);
+	if (vnet)
+		memset(p->ip - VNET_HDR, 0, VNET_HDR);
+	if (write(tun.fd, p->ip - (vnet ? VNET_HDR : 0),
+	    p->len + (vnet ? VNET_HDR : 0u)) < 0)
+		return errno;
+	return 0;
+}
+
+static void
+write_one(uint16_t n)
+{
+	int error = write_alone(n);
+
+	if (error != 0) {
+		packet_failed(n, error);
+	} else {
+		COUNT(eth_tx_packets);
+		COUNT_ADD(eth_tx_bytes, gro.packet[n].len);
+	}
+}
+
 /* The packets of a group that the kernel did not take, as they came. */
 static void
 write_singly(const struct gro_group *g, const uint8_t *headers)
 {
-	uint8_t none[VNET_HDR] = { 0 };
 	uint16_t n = g->first;
 
 	memcpy(gro.packet[n].ip, headers, g->hlen);
 	for (unsigned int i = 0; i < g->count; i++) {
-		const struct gro_packet *p = &gro.packet[n];
-		struct iovec part[2] = { { none, VNET_HDR },
-		    { p->ip, p->len } };
-		int error = write_parts(part, 2);
+		uint16_t next = gro.packet[n].next;
 
-		if (error != 0) {
-			packet_failed(n, error);
-		} else {
-			COUNT(eth_tx_packets);
-			COUNT_ADD(eth_tx_bytes, p->len);
-		}
-		n = (uint16_t)(p->next - 1);
+		write_one(n);
+		n = (uint16_t)(next - 1);
 	}
 }
 
@@ -117,14 +144,17 @@ write_group(unsigned int i)
 	size_t n;
 	int error;
 
-	if (g->count > 1)
-		memcpy(headers, gro.packet[g->first].ip, g->hlen);
+	if (g->count == 1) {
+		write_one(g->first);
+		return;
+	}
+	memcpy(headers, gro.packet[g->first].ip, g->hlen);
 	n = gro_iov(&gro, i, header, iov);
 	error = write_parts(iov, n);
 	if (error == 0) {
 		COUNT_ADD(eth_tx_packets, g->count);
 		COUNT_ADD(eth_tx_bytes, g->len + (g->count - 1u) * g->hlen);
-	} else if (g->count > 1 && error == EINVAL) {
+	} else if (error == EINVAL) {
 		write_singly(g, headers);
 	} else {
 		group_failed(g, error);
@@ -142,11 +172,12 @@ tundev_flush(void)
 }
 
 void
-tundev_put(uint8_t *ip, size_t len, uint32_t sid)
+tundev_put(uint8_t *ip, size_t len, size_t room, uint32_t sid)
 {
 	if (gro.npackets == GRO_PACKETS)
 		tundev_flush();
 	sids[gro.npackets] = sid;
+	headroom[gro.npackets] = room >= VNET_HDR;
 	gro_add(&gro, ip, len);
 }
 

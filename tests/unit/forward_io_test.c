@@ -144,7 +144,7 @@ static struct {
 	int fail_at, error;		/* sendmmsg number fail_at on */
 	bool no_segments;		/* EIO, as without checksum offload */
 	int joined_error;		/* writev of a joined packet */
-	int write_error;		/* any writev */
+	int write_error;		/* any writev and write */
 	int refused;
 } wrapped;
 
@@ -152,6 +152,8 @@ int __real_sendmmsg(int, struct mmsghdr *, unsigned int, int);
 int __wrap_sendmmsg(int, struct mmsghdr *, unsigned int, int);
 ssize_t __real_writev(int, const struct iovec *, int);
 ssize_t __wrap_writev(int, const struct iovec *, int);
+ssize_t __real_write(int, const void *, size_t);
+ssize_t __wrap_write(int, const void *, size_t);
 
 static bool
 is_segmented(const struct msghdr *m)
@@ -196,6 +198,17 @@ __wrap_writev(int fd, const struct iovec *v, int n)
 		return -1;
 	}
 	return __real_writev(fd, v, n);
+}
+
+ssize_t
+__wrap_write(int fd, const void *p, size_t n)
+{
+	if (wrapped.write_error != 0 && fd > STDERR_FILENO) {
+		wrapped.refused++;
+		errno = wrapped.write_error;
+		return -1;
+	}
+	return __real_write(fd, p, n);
 }
 
 /* --- the scene ---------------------------------------------------------- */

@@ -41,4 +41,4 @@ fuzz_secrets_OBJS = secrets.o config.o digest.o log.o timer.o
 offload_test_OBJS = cksum.o gso.o gro.o ipv4.o
 fuzz_offload_OBJS = $(offload_test_OBJS)
 forward_io_test_OBJS = $(forward_test_OBJS)
-forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev
+forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
