@@ -198,18 +198,19 @@ static int
 read_packet(struct read *r)
 {
 	static struct log_limit limit;
-	uint8_t header[VNET_HDR] = { 0 };
-	struct iovec to[2] = { { header, VNET_HDR } };
+	size_t header = vnet ? VNET_HDR : 0;
 	ssize_t n;
 
 	if (lac_space() < READ_SPACE)
 		return 0;
-	to[1] = (struct iovec){ lac_room(0) + FORWARD_HEADROOM, READ_MAX };
-	n = vnet ? readv(tun.fd, to, 2) : readv(tun.fd, to + 1, 1);
-	if (n >= (vnet ? VNET_HDR : 1)) {
-		r->ip = to[1].iov_base;
-		r->len = (size_t)n - (vnet ? VNET_HDR : 0);
-		vnet_decode(header, &r->v);
+	/* The device's header comes to lie where ours will be written. */
+	r->ip = lac_room(0) + FORWARD_HEADROOM;
+	n = read(tun.fd, r->ip - header, READ_MAX + header);
+	if (n > (ssize_t)header) {
+		r->len = (size_t)n - header;
+		r->v = (struct vnet){ 0 };
+		if (vnet)
+			vnet_decode(r->ip - header, &r->v);
 		lac_keep(FORWARD_HEADROOM + r->len);
 		lac_hold();
 		return 1;
