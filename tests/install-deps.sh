@@ -3,8 +3,8 @@
 # install-deps.sh - get from Debian 12 what building and testing need
 #
 # With no argument: everything that "make check" uses.  --build-only is the
-# compiler and the libraries; --demo adds what "make demo" runs.  Nothing is
-# fetched when all packages are there already, so the make targets call this
+# compiler and the libraries; --demo adds what "make demo" runs; --bench is
+# everything, and what "make bench" measures beside.  Nothing is fetched when all packages are there already, so the make targets call this
 # every time.  Services that packages bring with them are not started:
 # a policy-rc.d saying no stands in /usr/sbin for the time of the
 # installation, unless the machine has one of its own.
@@ -19,7 +19,7 @@ check='clang libclang-rt-14-dev libcmocka-dev procps python3 python3-pytest
 	libpam0g libpcap0.8 libssl3 libsystemd0'
 
 usage() {
-	echo "usage: $0 [--build-only | --demo]" >&2
+	echo "usage: $0 [--build-only | --demo | --bench]" >&2
 	exit 2
 }
 
@@ -27,6 +27,7 @@ case ${1:-} in
 '')		want="$build $demo $check" ;;
 --build-only)	want="$build" ;;
 --demo)		want="$build $demo" ;;
+--bench)	want="$build $demo $check l2tpns" ;;
 *)		usage ;;
 esac
 test $# -le 1 || usage
