@@ -4,10 +4,11 @@
 #
 # With no argument: everything that "make check" uses.  --build-only is the
 # compiler and the libraries; --demo adds what "make demo" runs; --bench is
-# everything, and what "make bench" measures beside.  Nothing is fetched when all packages are there already, so the make targets call this
-# every time.  Services that packages bring with them are not started:
-# a policy-rc.d saying no stands in /usr/sbin for the time of the
-# installation, unless the machine has one of its own.
+# everything, and what "make bench" measures beside.  Nothing is fetched when
+# all packages are there already, so the make targets call this every time.
+# Services that packages bring with them are not started: a policy-rc.d saying
+# no stands in /usr/sbin for the time of the installation, unless the machine
+# has one of its own.
 
 set -eu
 
