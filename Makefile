@@ -42,7 +42,7 @@ endif
 
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm
-FACTS	= config table ippool counters idmap ratelimit
+FACTS	= config table ippool counters idmap ratelimit seen
 CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun tun icmp

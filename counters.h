@@ -36,7 +36,7 @@
 	X(tunnel_held, "control messages that came early and were held")       \
 	X(tunnel_out_of_window, "control messages outside the window")	       \
 	X(tunnel_auth_failed, "tunnels refused: authentication failed")	       \
-	X(sccrq_limited, "SCCRQs dropped by the rate limit of their source")   \
+	X(sccrq_limited, "SCCRQs dropped: too many of the source, or of all")  \
 	X(unknown_tunnel, "datagrams for a tunnel that is not open")	       \
 	X(unknown_session, "packets for a session that is not open")	       \
 	X(wrong_peer, "datagrams from an address that is not the tunnel's")    \

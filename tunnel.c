@@ -9,7 +9,7 @@
  * Until the LAC has been heard after our SCCRP nobody knows whether its
  * source address is real.  Such a half-open tunnel therefore costs little:
  * its messages out are bounded by its octets in, it is cleared without a
- * word, and when there are too many the oldest makes room.
+ * word, and when there are too many a LAC has to ask twice.
  *
  * Owns:     struct tunnel, struct tunnel_local, the maps from ids to tunnels.
  * Calls:    tunnel_ctl.c below, session.c beside, forward_send() out.
@@ -26,6 +26,7 @@
 #include "log.h"
 #include "loop.h"
 #include "ratelimit.h"
+#include "seen.h"
 #include "session.h"
 #include "table.h"
 
@@ -49,6 +50,7 @@ static struct tunnel_list {
 static uint32_t established;
 
 static struct ratelimit sccrq_rate;
+static struct seen sccrq_seen;
 /* What died in this turn, chained by next_same. */
 static uint32_t reap_first;
 
@@ -550,6 +552,19 @@ half_open_max(void)
 }
 
 /*
+ * As many are half open as may be, so somebody forges SCCRQs: whoever is real
+ * will ask again, and is taken then.  If each of them were taken at once, none
+ * would be there any more when its SCCCN comes.
+ */
+static bool
+must_ask_again(const struct peer *p, uint16_t peer_id)
+{
+	return half_open.count >= half_open_max() &&
+	    !seen_before(&sccrq_seen, (uint64_t)p->addr << 32 |
+	    (uint64_t)p->port << 16 | peer_id);
+}
+
+/*
  * A free slot.  When there is none, one that only lingers makes room, or else
  * the one that has been half open for longest.  It is reaped here and not at
  * the end of the turn, which is safe as no tunnel is up the stack: we are
@@ -666,6 +681,10 @@ recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
 		COUNT(tunnel_rx_errors);
 		if (L2TP_HAVE(m, AVP_ASSIGNED_TUNNEL) && m->assigned_tunnel)
 			refuse_SCCRQ(p, m, no.result, no.error, no.text);
+		return;
+	}
+	if (must_ask_again(p, m->assigned_tunnel)) {
+		COUNT(sccrq_limited);
 		return;
 	}
 	t = tunnel_open(p, m);

@@ -16,6 +16,7 @@ tunnel_ctl_test_OBJS = tunnel_ctl.o l2tp_avp.o digest.o timer.o counters.o
 ipv4_test_OBJS = ipv4.o
 idmap_test_OBJS = idmap.o digest.o
 ratelimit_test_OBJS = ratelimit.o digest.o timer.o
+seen_test_OBJS = seen.o digest.o timer.o
 table_test_OBJS = table.o
 FORWARD_OBJS = forward.o forward_lac.o forward_tun.o cksum.o gso.o gro.o
 forward_test_OBJS = $(FORWARD_OBJS) ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
