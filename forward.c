@@ -392,6 +392,19 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 }
 
 void
+forward_ahead_lac(uint8_t *buf, size_t len)
+{
+	const struct tunnel *t;
+	struct data d;
+
+	if (!plain_header(buf, len, &d))
+		return;
+	t = tunnel_by_local_id(d.tunnel_id);
+	if (t != NULL)
+		idmap_prefetch(&tunnel_local(t)->ids, d.session_id);
+}
+
+void
 forward_prefetch_lac(uint8_t *buf, size_t len)
 {
 	const struct tunnel *t;
@@ -598,6 +611,13 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
 	COUNT_ADD(eth_rx_packets, g.segments);
 	COUNT_ADD(eth_rx_bytes, len + (g.segments - 1u) * g.hlen);
 	cut_in_place(s, t, &g);
+}
+
+void
+forward_ahead_tun(const uint8_t *ip, size_t len)
+{
+	if (len >= IPV4_HEADER)
+		lpm_prefetch(lns.lpm, ipv4_get32(ip + 16));
 }
 
 void

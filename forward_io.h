@@ -71,9 +71,12 @@ void tundev_flush(void);
 void forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *);
 
 /*
- * Fetches ahead what the packet will touch: called for all of a batch before
- * the first of it is worked on.
+ * Fetch ahead what the packet will touch, in two steps: where its session is
+ * found, and then the session.  Each is called for a batch, or some packets
+ * later, before the first of them is worked on.
  */
+void forward_ahead_tun(const uint8_t *ip, size_t len);
+void forward_ahead_lac(uint8_t *buf, size_t len);
 void forward_prefetch_tun(const uint8_t *ip, size_t len);
 void forward_prefetch_lac(uint8_t *buf, size_t len);
 

@@ -527,6 +527,8 @@ received(unsigned int i)
 		return;
 	}
 	for (at = t.size; at < len; at += t.size)
+		forward_ahead_lac(rx.buf[i] + at, len - at);
+	for (at = t.size; at < len; at += t.size)
 		forward_prefetch_lac(rx.buf[i] + at, len - at);
 	at = 0;
 	do {
@@ -563,6 +565,8 @@ receive_batch(void)
 		    "reading the L2TP socket: %s", strerror(errno));
 		return true;
 	}
+	for (i = 0; i < (unsigned int)n; i++)
+		forward_ahead_lac(rx.buf[i], rx.msg[i].msg_len);
 	for (i = 0; i < (unsigned int)n; i++)
 		forward_prefetch_lac(rx.buf[i], rx.msg[i].msg_len);
 	for (i = 0; i < (unsigned int)n; i++)

@@ -253,8 +253,13 @@ read_some(void)
 
 	if (lac_space() < READ_SPACE)
 		lac_reset();
-	for (n = 0; n < READS && read_packet(&r[n]) > 0; n++)
-		forward_prefetch_tun(r[n].ip, r[n].len);
+	for (n = 0; n < READS && read_packet(&r[n]) > 0; n++) {
+		forward_ahead_tun(r[n].ip, r[n].len);
+		if (n > 0)
+			forward_prefetch_tun(r[n - 1].ip, r[n - 1].len);
+	}
+	if (n > 0)
+		forward_prefetch_tun(r[n - 1].ip, r[n - 1].len);
 	for (i = 0; i < n; i++)
 		work_on(&r[i]);
 	return n == READS || lac_space() < READ_SPACE;

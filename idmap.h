@@ -30,6 +30,16 @@ idmap_find(const struct idmap *m, uint16_t id)
 	return 0;
 }
 
+/* Fetches ahead what idmap_find() will look at. */
+static inline void
+idmap_prefetch(const struct idmap *m, uint16_t id)
+{
+	if (m->size == 0)
+		return;
+	__builtin_prefetch(&m->ids[id & (m->size - 1)]);
+	__builtin_prefetch(&m->slots[id & (m->size - 1)]);
+}
+
 /*
  * Maps a fresh unpredictable id to slot (not 0).  Returns the id, or 0 when
  * all 65535 are taken or memory is short.

@@ -199,6 +199,15 @@ lpm_find(const struct lpm *l, uint32_t addr)
 	return 0;
 }
 
+void
+lpm_prefetch(const struct lpm *l, uint32_t addr)
+{
+	const struct map *m = &l->map[LENGTHS - 1];
+
+	if (m->entry != NULL)
+		__builtin_prefetch(&m->entry[hash(addr) & m->mask]);
+}
+
 uint32_t
 lpm_count(const struct lpm *l)
 {

@@ -32,6 +32,9 @@ bool lpm_del(struct lpm *, uint32_t addr, unsigned int len, uint32_t sid);
 /* The sid of the longest prefix that covers addr, or 0. */
 uint32_t lpm_find(const struct lpm *, uint32_t addr);
 
+/* Fetches ahead what lpm_find() will look at first. */
+void lpm_prefetch(const struct lpm *, uint32_t addr);
+
 /* Number of prefixes held. */
 uint32_t lpm_count(const struct lpm *);
 
