@@ -45,7 +45,7 @@
 #include "loop.h"
 
 #define TUN_DEVICE	"/dev/net/tun"
-#define TUN_QUEUE	1000		/* txqueuelen, packets */
+#define TUN_QUEUE	4000		/* txqueuelen, packets: some 10 ms */
 
 /* IP, UDP, L2TP and PPP headers around a subscriber's packet. */
 #define OVERHEAD	(20 + 8 + 6 + 4)
