@@ -793,7 +793,7 @@ enum {
 	O_PFC, O_NO_DNS, O_STOP, O_CYCLES, O_MONKEY, O_MONKEY_RATE,
 	O_RECONNECT, O_TIMEOUT, O_DROP_AT, O_DROP_HOW, O_JSON, O_STATUS,
 	O_ADDRESSES, O_UNTIL_UP, O_SEED, O_PROBE, O_PROBE_INTERVAL,
-	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_SIZE, O_PPS,
+	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_FLOWS, O_SIZE, O_PPS,
 	O_SECONDS, O_GSO, O_NO_GRO, O_TUN, O_TUN_BARE, O_TUN_OFFLOAD, O_QUIET,
 	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT, O_LOSS, O_DUP,
 	O_REORDER, O_DELAY, O_PLAIN, O_FLOOD, O_PESTER
@@ -873,6 +873,7 @@ static const struct row {
 	{ "size", O_SIZE, "B", "IP packet of the blast [128]" },
 	{ "pps", O_PPS, "N|max", "[max]" },
 	{ "seconds", O_SECONDS, "S", "how long [10]" },
+	{ "blast-flows", O_FLOWS, "N", "source ports of each session, in turn [1]" },
 	{ "gso", O_GSO, "N", "datagrams in one outer send [1]" },
 	{ "no-gro", O_NO_GRO, NULL, "no UDP_GRO on receive" },
 	{ "tun", O_TUN, "NAME", "real programs as subscribers" },
@@ -1098,6 +1099,9 @@ option_traffic(int c, const char *name, const char *a)
 	case O_SECONDS:
 		o->seconds = arg_num(name, a, 0.1, 1e6);
 		break;
+	case O_FLOWS:
+		o->blast_flows = (uint32_t)arg_u64(name, a, 1, 50000);
+		break;
 	case O_GSO:
 		o->gso = (uint32_t)arg_u64(name, a, 1, 64);
 		break;
@@ -1278,7 +1282,7 @@ options_read(int argc, char **argv)
 		.rws = 64, .mru = 1492, .retries = 5, .hello = 60,
 		.restart = 3, .setup_timeout = 60, .reconnect = -1,
 		.timeout = 120, .echo_fail = 5, .data_checksum = true,
-		.gro = true, .gso = 1, .stop = STOP_LCP, .drop_at = -1,
+		.gro = true, .gso = 1, .blast_flows = 1, .stop = STOP_LCP, .drop_at = -1,
 		.drop_how = STOP_CDN, .tun_addresses = true,
 		.probe_interval = 1000, .probe_size = 100, .size = 128,
 		.seconds = 10, .seed = now_ns() ^ (uint64_t)getpid() << 32,

@@ -61,6 +61,7 @@ struct options {
 	bool blast_up, blast_down;
 	uint32_t blast_ip;
 	uint16_t blast_port;
+	uint32_t blast_flows;		/* source ports of each session */
 	uint32_t size;			/* inner IP packet, octets */
 	double pps;			/* 0 = as fast as it goes */
 	double seconds;

@@ -205,15 +205,16 @@ blast_send(struct session *s)
 	struct flow *f = s->flow;
 	uint8_t *p = frame_begin(s, PPP_IP, L.o.size);
 	uint32_t seq = f->blast_seq++, src = sum32(s->ip);
-	uint16_t id = ++f->ip_id;
+	uint16_t id = ++f->ip_id, flow = (uint16_t)(seq % L.o.blast_flows);
 
 	memcpy(p, blast.packet, L.o.size);
 	put32(p + 12, s->ip);
 	put16(p + 4, id);
 	put16(p + 10, sum_done(blast.ip_sum + src + id));
+	put16(p + 20, (uint16_t)(BLAST_SPORT + flow));
 	put32(p + HEADERS + 8, s->idx);
 	put32(p + HEADERS + 12, seq);
-	put16(p + 26, udp_check(blast.udp_sum + src + sum32(s->idx) +
+	put16(p + 26, udp_check(blast.udp_sum + src + flow + sum32(s->idx) +
 	    sum32(seq)));
 	frame_end(L.o.size);
 	f->blast_tx++;
