@@ -52,6 +52,7 @@ def site(net, daemon, tmp_path):
 
         def __init__(self):
             self.made = []
+            self.idlers = []
             self.lns = None
 
         def keep(self, tool, cpu=OTHER_CPU):
@@ -104,6 +105,8 @@ def site(net, daemon, tmp_path):
     yield one
     for tool in one.made:
         tool.kill()
+    for process in one.idlers:
+        process.stop(1)
 
 
 def report(name, **figures):
@@ -441,3 +444,166 @@ def test_a_mad_neighbour_is_not_noticed(site, what, pps):
 @pytest.mark.parametrize("what", ["icrq", "confreq", "echo"])
 def test_a_mad_neighbour_is_not_noticed_for_a_while(site, what):
     inside(site, what, 500, 10000, 6, "pester-short-" + what)
+
+
+
+def downstream(site, net, victim, sessions, pps, seconds, name):
+    """From the internet to addresses without a session, or to one (R-53)."""
+    calm = Calm(site, sessions, icmp_rate=100, packet_limit=100)
+    targets = os.path.join(site.directory, "targets")
+    one = None
+    if victim == "nobody":
+        with open(targets, "w") as f:
+            for n in range(1000):
+                f.write("10.48.%d.%d nobody %d\n" % (
+                    200 + n // 250, 1 + n % 250, n))
+    else:
+        one = site.sim("one", source="10.98.0.202", source_port=0,
+                       sessions=1, user="one", hold=3600, addresses=targets)
+        one.wait_hold(20)
+    flood = site.tool(net.inet, "flood", "--blast-from", targets, "--size",
+                      100, "--pps", pps, "--seconds", seconds)
+    os.setpriority(os.PRIO_PROCESS, flood.process.pid, 10)
+    time.sleep(seconds / 3)
+    calm.new = calm.newcomer()
+    sent = flood.result(seconds + 30)["sent"]
+    if one:
+        got = one.end(30)
+        whole(got, 1)
+    f = calm.figures(name, {"sent": sent})
+    calm.check()
+    count = f["counters"]
+    assert sent >= 1000 * seconds
+    if victim == "nobody":
+        assert count["drop_no_route"] >= 0.9 * sent
+        assert 0 < count["icmp_sent"] <= 100 * (f["seconds"] + 2)
+    else:
+        # 100 packets in a tenth of a second, and all the others not.
+        assert count["drop_limited"] >= 0.9 * sent - 1100 * (seconds + 1)
+        assert got["data"]["ip_received"] <= 1100 * (seconds + 1)
+    assert f["rss_grown"] <= 2 << 20 or sanitized()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", ["nobody", "one"])
+def test_a_flood_from_the_internet_ends_at_its_victim(site, net, victim):
+    downstream(site, net, victim, 10000, 300000, 60, "tun-flood-" + victim)
+
+
+@pytest.mark.parametrize("victim", ["nobody", "one"])
+def test_a_small_flood_from_the_internet(site, net, victim):
+    downstream(site, net, victim, 500, 20000, 5, "tun-flood-short-" + victim)
+
+
+# -- the number of sessions does not matter
+
+class Blasts:
+    """Traffic of few and of many subscribers in turn, through one server.
+
+    What arrives at the far ends is dropped there, as tests/bench does it, so
+    that the sender has a processor to itself.  The server has to share its
+    own with a program that does nothing: so there are always packets waiting,
+    and its batches are full whatever the sender's rhythm is.  (That one is
+    quicker with few subscribers than with many, and would be measured too.)
+    Upward no two packets in a row are of one flow: with a hundred flows some
+    in a batch would be, and joined, which is not what is asked here.
+    """
+
+    SIZE = 128
+    TUNNELS = 20
+    PPS = 300000
+
+    def __init__(self, site, net, most, seconds):
+        self.site = site
+        self.net = net
+        self.seconds = seconds
+        self.serial = 0
+        site.radresp()
+        self.lns = site.daemon(most, radius_accounting=False)
+        for device in ("lac0", "inet0"):
+            net.lns.run("ethtool", "-K", device, "gro", "on", check=False)
+        idler = net.lns.start(["sh", "-c", "while :; do :; done"],
+                              os.path.join(site.directory, "idler.log"))
+        pin(idler.pid, SERVER_CPU)
+        site.idlers.append(idler)
+
+    def deaf(self, is_deaf):
+        for space, what in (
+                (self.net.inet, "udp dport 7002"),
+                (self.net.lac, "udp sport 1701 ip length > 110")):
+            space.run("nft", "delete", "table", "netdev", "limits",
+                      check=False)
+            if is_deaf:
+                space.run("nft", "-f", "-", stdin="""
+table netdev limits {
+	chain far_end {
+		type filter hook ingress device lns0 priority 0;
+		ip protocol udp %s drop
+	}
+}
+""" % what)
+
+    def per_cpu_second(self, counter):
+        """Packets that the server passed on, over its processor time."""
+        before, spent = self.site.counters(), Spent(self.lns)
+        time.sleep(self.seconds)
+        cpu, after = spent.ms() / 1e3, self.site.counters()
+        assert cpu > 0.2 * self.seconds, "the sender is too slow"
+        return (after[counter] - before[counter]) / cpu
+
+    def of(self, sessions):
+        """{"up": packets per CPU-second, "down": ...} of so many."""
+        self.serial += 1
+        name = "blast-%d" % self.serial
+        addresses = os.path.join(self.site.directory, name)
+        lac = self.site.sim(
+            name, source=sim.SOURCES, tunnels=self.TUNNELS,
+            sessions=sessions, tunnel_rate=1000, rate=5000, hello=0,
+            max_outstanding=300, user="u%d-%%d" % self.serial, hold=3600,
+            stop="stopccn", size=self.SIZE, pps=self.PPS, blast="up",
+            blast_to=INET_ADDR + ":7002", blast_flows=1000, seconds=self.seconds + 1.5,
+            addresses=addresses)
+        lac.wait_hold(60 + sessions / 100)
+        self.deaf(True)
+        time.sleep(0.2)
+        found = {"up": self.per_cpu_second("eth_tx_packets")}
+        time.sleep(1.5)
+        blast = self.site.tool(
+            self.net.inet, name + "-down", "--blast-from", addresses,
+            "--size", self.SIZE, "--pps", self.PPS, "--seconds",
+            self.seconds + 2)
+        time.sleep(0.7)
+        found["down"] = self.per_cpu_second("tunnel_tx_packets")
+        blast.result(30)
+        self.deaf(False)
+        result = lac.end(120)
+        assert result["sessions"]["established"] == sessions
+        assert result["sessions"]["lost"] == 0
+        return found
+
+
+def flat(site, net, many, rounds, seconds, name):
+    blasts = Blasts(site, net, many, seconds)
+    found = []
+    for _ in range(rounds):
+        few = blasts.of(100)
+        found.append({way: blasts_many / few[way] for way, blasts_many in
+                      blasts.of(many).items()})
+    ratios = {way: sorted(one[way] for one in found)
+              for way in ("up", "down")}
+    report(name, sessions=many, few=100, last_few=few, ratios=ratios)
+    return {way: ratios[way][rounds // 2] for way in ratios}
+
+
+@pytest.mark.long
+def test_a_packet_costs_the_same_with_sixty_thousand(site, net):
+    median = flat(site, net, 60000, 5, 3, "flat")
+    assert median["up"] >= 0.90
+    assert median["down"] >= 0.90
+
+
+def test_a_packet_costs_the_same_with_thousands(site, net):
+    median = flat(site, net, 4000, 1, 1, "flat-short")
+    if not sanitized():
+        assert median["up"] >= 0.6      # one round, on a machine shared
+        assert median["down"] >= 0.6
