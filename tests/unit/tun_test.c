@@ -119,7 +119,7 @@ test_device(void **state)
 	assert_string_equal(tun_name(), "tunx");
 	out = output("ip -o link show tunx");
 	assert_non_null(strstr(out, "mtu 1462"));
-	assert_non_null(strstr(out, "qlen 1000"));
+	assert_non_null(strstr(out, "qlen 4000"));
 	assert_non_null(strstr(out, ",UP"));
 	out = output("ip -o -4 addr show dev tunx | awk '{print $4}'");
 	assert_string_equal(out, "1.1.1.1/32\n192.0.0.8/32");
