@@ -8,7 +8,7 @@
 
 /*
  * Creates the device (name from tundevicename; "" lets the kernel choose),
- * sets MTU, txqueuelen 1000 and link up, adds the addresses (iftun_address
+ * sets MTU, txqueuelen 4000 and link up, adds the addresses (iftun_address
  * or bind_address or 1.1.1.1, and the peer_address if it is another).
  * Returns the descriptor, non-blocking, or -1 with a reason in err.
  */
