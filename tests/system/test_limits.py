@@ -481,7 +481,7 @@ def downstream(site, net, victim, sessions, pps, seconds, name):
         # 100 packets in a tenth of a second, and all the others not.
         assert count["drop_limited"] >= 0.9 * sent - 1100 * (seconds + 1)
         assert got["data"]["ip_received"] <= 1100 * (seconds + 1)
-    assert f["rss_grown"] <= 2 << 20 or sanitized()
+    assert f["rss_grown"] <= 8 << 20 or sanitized()   # as in outside()
 
 
 @pytest.mark.long
@@ -602,6 +602,7 @@ def test_a_packet_costs_the_same_with_sixty_thousand(site, net):
     assert median["down"] >= 0.90
 
 
+@pytest.mark.long
 def test_a_packet_costs_the_same_with_thousands(site, net):
     median = flat(site, net, 4000, 1, 1, "flat-short")
     if not sanitized():
