@@ -227,6 +227,7 @@ def test_sixty_thousand_idle_sessions_cost_little(site):
     idle(site, 60000, 40, "idle")
 
 
+@pytest.mark.long
 def test_idle_sessions_cost_little(site):
     idle(site, 3000, 10, "idle-short")
 
