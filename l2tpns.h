@@ -133,6 +133,10 @@ struct session {
 	uint64_t started;		/* ms, when acct_started */
 	uint32_t session_timeout, idle_timeout;	/* s; 0: none */
 	uint32_t interim;		/* s between Interim-Updates; 0: none */
+	uint32_t throttle_in, throttle_out;	/* kbit/s, from and to the
+					 * subscriber; 0: full speed */
+	uint32_t snoop_ip;		/* copies go there; 0: none are made */
+	uint16_t snoop_port;
 	char user[USER_MAX];		/* as sent by the peer, NUL terminated */
 	char calling[NUMBER_MAX], called[NUMBER_MAX];
 	char acct_id[24];		/* Acct-Session-Id, unique over restarts */
