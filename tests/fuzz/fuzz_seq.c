@@ -7,7 +7,7 @@
  * the turn.  Tables are tiny, so that full ones are met all the time.  After
  * each step the books must balance: nothing is in a map that is not in its
  * table, no address has two owners.  In the end everything is let go and every
- * count must be zero again (hazards L-10, A-07, A-08, P-11).
+ * count must be zero again.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -515,7 +515,7 @@ test_failover(void **state)
 }
 
 /*
- * R-31, R-34, A-09: ten minutes without any server.  All sessions end
+ * Ten minutes without any server.  All sessions end
  * meanwhile; few packets, few sockets; all delivered soon after the return.
  */
 static void

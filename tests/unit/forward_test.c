@@ -302,7 +302,7 @@ test_control(void **state)
 	assert_int_equal(counters.tunnel_rx_bytes, sizeof(hello));
 }
 
-/* whatever it is, it leaves no trace but in the counters. */
+/* Whatever it is, it leaves no trace but in the counters. */
 static void
 test_garbage(void **state)
 {
@@ -375,7 +375,7 @@ test_header_forms(void **state)
 	assert_int_equal(counters.tunnel_rx_errors, 0);
 }
 
-/* PA-01, PA-02: tunnel, session and peer must all match. */
+/* Tunnel, session and peer must all match. */
 static void
 test_unknown(void **state)
 {
@@ -445,7 +445,7 @@ test_sequence(void **state)
 	assert_int_equal(seen.ppp, passed + 2);
 }
 
-/* RFC 1661 6.5 and 6.6; P-09: frames of 0 to 3 octets. */
+/* RFC 1661 6.5 and 6.6: frames of 0 to 3 octets. */
 static void
 test_ppp_forms(void **state)
 {
@@ -514,7 +514,7 @@ test_upstream(void **state)
 	assert_int_equal(s->rx_octets, 90);
 }
 
-/* PA-10: own address or own route, nothing else. */
+/* Own address or own route, nothing else. */
 static void
 test_spoofed(void **state)
 {
@@ -564,7 +564,7 @@ test_destinations(void **state)
 	assert_int_equal(seen.tun, 2);
 }
 
-/* PA-12. */
+/* Subscribers do not reach the services of the server itself. */
 static void
 test_own_ports(void **state)
 {
@@ -600,7 +600,7 @@ test_own_ports(void **state)
 	assert_int_equal(seen.tun, passed);
 }
 
-/* PA-13. */
+/* Broken IP headers of every kind. */
 static void
 test_malformed(void **state)
 {
@@ -910,7 +910,7 @@ test_order(void **state)
 }
 
 /*
- * X-03: a LAC that is gone, a LAC that cannot be reached at all.  Errors are
+ * A LAC that is gone, a LAC that cannot be reached at all.  Errors are
  * counted, nobody else loses anything, and a turn ends.
  */
 static void
