@@ -12,14 +12,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "counters.h"
 #include "fake_radius.h"
-#include "radius_port.h"
 
 #define SESSIONS	20000
-
-static struct fake one, two;
-static int fds_before;
 
 /* What came of each session, by sid. */
 static struct auth_result verdicts[SESSIONS + 1];
@@ -68,56 +63,18 @@ getsockname(int fd, struct sockaddr *sa, socklen_t *len)
 	return rc;
 }
 
-static void
-configure(int servers)
-{
-	lns.config.primary_radius = servers > 0 ? one.addr : 0;
-	lns.config.primary_radius_port = one.port;
-	lns.config.secondary_radius = servers > 1 ? two.addr : 0;
-	lns.config.secondary_radius_port = two.port;
-	radius_reconfigure();
-}
-
 static int
 setup(void **state)
 {
-	char err[100];
-
 	(void)state;
-	memset(&lns, 0, sizeof(lns));
 	memset(verdicts, 0, sizeof(verdicts));
 	memset(times, 0, sizeof(times));
 	answered = send_errno = send_errno_once = sends = 0;
-	same_ports = fail_alloc = 0;
-	counters_clear();
-	timers_init();
-	timer_fake(0);
-	log_set_level(-1);
-	fds_before = open_fds();
-	fake_open(&one, LOOPBACK(1));
-	fake_open(&two, LOOPBACK(2));
-	assert_true(table_init(SESSIONS, 10));
-	lns.local_addr = 0x0a0b0c0d;
-	strcpy(lns.hostname, "lns.example");
-	strcpy(lns.config.radius_secret, FAKE_SECRET);
-	lns.config.radius_max_outstanding = 16384;
+	same_ports = 0;
+	stage_begin(SESSIONS);
 	lns.config.radius_accounting_queue = 100;
 	lns.config.radius_require_message_authenticator = TRI_AUTO;
-	assert_true(radius_init(err, sizeof(err)));
 	configure(2);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	radius_exit();
-	assert_int_equal(radius_ports_open(), 0);
-	table_free();
-	fake_close(&one);
-	fake_close(&two);
-	assert_int_equal(open_fds(), fds_before);
 	return 0;
 }
 
@@ -1300,7 +1257,7 @@ test_reconfigure(void **state)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, stage_end)
 	const struct CMUnitTest tests[] = {
 		TEST(test_request),
 		TEST(test_chap_request),
