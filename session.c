@@ -136,6 +136,16 @@ session_by_user(const char *user)
 	return s;
 }
 
+struct session *
+session_next_of_user(const struct session *s)
+{
+	struct session *o = session_by_sid(session_local(s)->next_user);
+
+	while (o != NULL && strcmp(o->user, s->user) != 0)
+		o = session_by_sid(session_local(o)->next_user);
+	return o;
+}
+
 /* Another session of the same user, whatever the case of its letters. */
 static struct session *
 other_of_user(const struct session *s)
@@ -553,6 +563,11 @@ check_ICRQ(struct tunnel *t, const struct l2tp_msg *m, uint16_t *error,
 	if (lns.shutting_down) {
 		*error = L2TP_E_TRY_ANOTHER;
 		*text = "shutting down";
+		return CDN_ERROR;
+	}
+	if (tunnel_dropped(t)) {
+		*error = L2TP_E_TRY_ANOTHER;
+		*text = "this tunnel is being shut down";
 		return CDN_ERROR;
 	}
 	if (!token_take(&tunnel_local(t)->icrq_rate,

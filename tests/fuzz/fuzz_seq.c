@@ -308,7 +308,9 @@ drop_something(uint8_t which)
 	struct session *s = session_by_sid(which % (SESSIONS + 1));
 	struct tunnel *t = tunnel_by_tid(which % (TUNNELS + 1));
 
-	if (which & 0x80 && t != NULL)
+	if (which & 0x80 && which & 0x40 && t != NULL)
+		(void)tunnel_drop(t);
+	else if (which & 0x80 && t != NULL)
 		tunnel_shutdown(t, STOPCCN_CLEAR, 0, "operator", which & 1);
 	else if (s != NULL)
 		session_shutdown(s, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,
