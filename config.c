@@ -94,8 +94,8 @@ const struct config_key config_keys[] = {
 	    "none"),
 	INT(setuid, INACTIVE, "0", 0, INT64_C(4294967294), "uid",
 	    "user to change to after the start; 0 stays"),
-	BOOL(dump_speed, INACTIVE, "no",
-	    "log the bandwidth in use every second"),
+	BOOL(dump_speed, LIVE, "no",
+	    "log the bandwidth in use every second, whatever debug says"),
 	INT(cleanup_interval, INACTIVE, "10", 1, 3600, "s",
 	    "time between two clean-ups"),
 	INT(multi_read_count, LIVE, "10", 1, 1024, "",
@@ -550,6 +550,81 @@ set_key(struct config *c, const struct config_key *key, const char *value,
 	return refuse(err, errlen, "%s: cannot be set", key->name);
 }
 
+static bool
+log_file_ok(const struct config *c)
+{
+	return c->log_file[0] == '\0' || c->log_file[0] == '/' ||
+	    strncmp(c->log_file, "syslog:", 7) == 0;
+}
+
+static bool
+pid_file_ok(const struct config *c)
+{
+	return c->pid_file[0] == '\0' || c->pid_file[0] == '/';
+}
+
+static bool
+accounting_dir_ok(const struct config *c)
+{
+	return c->accounting_dir[0] == '\0' || c->accounting_dir[0] == '/';
+}
+
+static bool
+tundevicename_ok(const struct config *c)
+{
+	return strcmp(c->tundevicename, ".") != 0 &&
+	    strcmp(c->tundevicename, "..") != 0 &&
+	    strpbrk(c->tundevicename, "/: %") == NULL;
+}
+
+static bool
+cluster_address_ok(const struct config *c)
+{
+	return c->cluster_address >> 28 == 14;
+}
+
+/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
+static bool
+radius_interim_ok(const struct config *c)
+{
+	return c->radius_interim == 0 || c->radius_interim >= 60;
+}
+
+/* What type and range of a row cannot say of its values. */
+static const struct rule {
+	const char *name;
+	bool (*ok)(const struct config *);
+	const char *why;
+} rules[] = {
+	{ "log_file", log_file_ok,
+	  "neither an absolute path nor syslog:FACILITY" },
+	{ "pid_file", pid_file_ok, "not an absolute path" },
+	{ "accounting_dir", accounting_dir_ok, "not an absolute path" },
+	{ "tundevicename", tundevicename_ok, "no name of a device" },
+	{ "cluster_address", cluster_address_ok, "not a multicast group" },
+	{ "radius_interim", radius_interim_ok, "neither 0 nor at least 60" },
+};
+
+/* A value that fits its row is tried on a copy by the rule that it has. */
+static bool
+check_rule(const struct config *c, const struct config_key *key,
+    const char *value, char *err, size_t errlen)
+{
+	static struct config try;
+
+	for (size_t i = 0; i < LEN(rules); i++) {
+		if (strcmp(rules[i].name, key->name) != 0)
+			continue;
+		try = *c;
+		if (!set_key(&try, key, value, err, errlen))
+			return false;
+		if (!rules[i].ok(&try))
+			return refuse(err, errlen, "%s: \"%s\" is %s",
+			    key->name, SHOW(value), rules[i].why);
+	}
+	return true;
+}
+
 bool
 config_set(struct config *c, const char *name, const char *value, char *err,
     size_t errlen)
@@ -558,7 +633,8 @@ config_set(struct config *c, const char *name, const char *value, char *err,
 	const struct config_legacy *old;
 
 	if (key != NULL)
-		return set_key(c, key, value, err, errlen);
+		return check_rule(c, key, value, err, errlen) &&
+		    set_key(c, key, value, err, errlen);
 	old = find_legacy(name);
 	if (old != NULL)
 		return refuse(err, errlen, "%s does nothing here: %s",
@@ -973,11 +1049,6 @@ check_radius(const struct config *c, struct config_report *r)
 		config_warn(r, line_of("primary_radius", "secondary_radius"),
 		    "primary_radius and secondary_radius are the same "
 		    "server");
-	/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
-	if (c->radius_interim > 0 && c->radius_interim < 60)
-		config_fault(r, line_of("radius_interim", NULL),
-		    "radius_interim %" PRId64 " is neither 0 nor at "
-		    "least 60", c->radius_interim);
 }
 
 static void
@@ -991,36 +1062,29 @@ check_cluster(const struct config *c, struct config_report *r)
 		    " is too short for cluster_hb_interval %" PRId64
 		    ": at least %" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
 		    least);
-	if (c->cluster_address >> 28 != 14)
-		config_fault(r, line_of("cluster_address", NULL),
-		    "cluster_address is not a multicast group");
 	if (c->as_number == 0 &&
 	    (c->bgp_peer1[0] != '\0' || c->bgp_peer2[0] != '\0'))
 		config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
 		    "bgp_peer1 and bgp_peer2 need as_number");
 }
 
+/* Somebody waits for something that is not there yet. */
 static void
-check_paths(const struct config *c, struct config_report *r)
+check_inactive(const struct config *c, struct config_report *r)
 {
-	if (c->log_file[0] != '\0' && c->log_file[0] != '/' &&
-	    strncmp(c->log_file, "syslog:", 7) != 0)
-		config_fault(r, line_of("log_file", NULL),
-		    "log_file is neither an absolute path nor syslog:"
-		    "FACILITY");
-	if (c->pid_file[0] != '\0' && c->pid_file[0] != '/')
-		config_fault(r, line_of("pid_file", NULL),
-		    "pid_file is not an absolute path");
-	if (c->accounting_dir[0] != '\0' && c->accounting_dir[0] != '/')
-		config_fault(r, line_of("accounting_dir", NULL),
-		    "accounting_dir is not an absolute path");
-}
+	static struct config dflt;
 
-static bool
-device_name_ok(const char *name)
-{
-	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	    strpbrk(name, "/: %") == NULL;
+	config_defaults(&dflt);
+	for (size_t i = 0; i < config_keys_n; i++) {
+		const struct config_key *k = &config_keys[i];
+		char is[CONFIG_PRINTED], was[CONFIG_PRINTED];
+
+		if (k->when == INACTIVE && strcmp(
+		    config_print(c, k, true, is, sizeof(is)),
+		    config_print(&dflt, k, true, was, sizeof(was))) != 0)
+			config_warn(r, set_at[i], "%s does nothing in this "
+			    "version yet", k->name);
+	}
 }
 
 int
@@ -1037,15 +1101,12 @@ config_check(const struct config *c, const char *file, config_fault_fn *fault,
 		config_fault(&r, line_of("idle_echo_timeout", "echo_timeout"),
 		    "idle_echo_timeout %" PRId64 " is under echo_timeout "
 		    "%" PRId64, c->idle_echo_timeout, c->echo_timeout);
-	if (!device_name_ok(c->tundevicename))
-		config_fault(&r, line_of("tundevicename", NULL),
-		    "tundevicename is no name of a device");
 	if (c->peer_address != 0 && c->peer_address == c->bind_address)
 		config_warn(&r, line_of("peer_address", "bind_address"),
 		    "peer_address is bind_address: Linux subscribers will "
 		    "route the tunnel into itself");
 	check_radius(c, &r);
 	check_cluster(c, &r);
-	check_paths(c, &r);
+	check_inactive(c, &r);
 	return r.faults;
 }

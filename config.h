@@ -172,7 +172,8 @@ int config_parse(struct config *, const char *file, char *text, size_t len,
 
 /*
  * Relations between keys (as a hb_timeout too short): faults, as above, with
- * the line that set one of them in what was read last (0: none did).
+ * the line that set one of them in what was read last (0: none did).  Keys
+ * that are INACTIVE and set get a warning each.
  */
 int config_check(const struct config *, const char *file, config_fault_fn *,
     void *arg);
