@@ -65,6 +65,12 @@ void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
 void log_line(enum log_level, uint32_t tid, uint32_t sid,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
+/*
+ * A line that the operator has asked for by a key of its own: an INFO line
+ * that is written whatever the level.
+ */
+void log_asked(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #define log_crit(...)	log_line(LOG_L_CRIT, 0, 0, __VA_ARGS__)
 #define log_error(...)	log_line(LOG_L_ERROR, 0, 0, __VA_ARGS__)
 #define log_warn(...)	log_line(LOG_L_WARN, 0, 0, __VA_ARGS__)
