@@ -46,7 +46,8 @@ FACTS	= config table ippool counters idmap ratelimit seen
 CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun tun icmp
-DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) l2tpns
+SERVICES = reload speed
+DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 
 UNIT_TESTS = $(patsubst tests/unit/%_test.c,%,$(wildcard tests/unit/*_test.c))

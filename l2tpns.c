@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,8 +29,10 @@
 #include "log.h"
 #include "loop.h"
 #include "radius.h"
+#include "reload.h"
 #include "secrets.h"
 #include "session.h"
+#include "speed.h"
 #include "table.h"
 #include "tun.h"
 #include "tunnel.h"
@@ -43,11 +46,9 @@ struct l2tpns lns;
 
 /* What the command line said; it outlives every reload. */
 static struct {
-	const char *config_file;
-	const char *hostname;
-	int verbose;
+	struct config_args config;
 	bool detach, check_only;
-} args = { .config_file = ETCDIR "/startup-config" };
+} args = { .config = { .file = ETCDIR "/startup-config" } };
 
 static struct timer stop_timer;
 static uint64_t stop_deadline, stop_limit;
@@ -90,10 +91,10 @@ parse_args(int argc, char **argv)
 		usage(stdout, 0);
 	while ((c = getopt(argc, argv, "c:dh:vtV")) != -1)
 		switch (c) {
-		case 'c': args.config_file = optarg; break;
+		case 'c': args.config.file = optarg; break;
 		case 'd': args.detach = true; break;
-		case 'h': args.hostname = optarg; break;
-		case 'v': args.verbose++; break;
+		case 'h': args.config.hostname = optarg; break;
+		case 'v': args.config.verbose++; break;
 		case 't': args.check_only = true; break;
 		case 'V': puts("l2tpns " L2TPNS_VERSION); exit(0);
 		default: usage(stderr, 2);
@@ -110,239 +111,26 @@ absolute_config_file(void)
 	char here[CONFIG_STRING];
 	int n;
 
-	if (args.config_file[0] == '/')
+	if (args.config.file[0] == '/')
 		return;
 	if (getcwd(here, sizeof(here)) == NULL)
 		fatal("this directory has no usable name: %s",
 		    strerror(errno));
-	n = snprintf(path, sizeof(path), "%s/%s", here, args.config_file);
+	n = snprintf(path, sizeof(path), "%s/%s", here, args.config.file);
 	if (n < 0 || (size_t)n >= sizeof(path))
-		fatal("%s: the name is too long", args.config_file);
-	args.config_file = path;
-}
-
-/* --- configuration ------------------------------------------------------ */
-
-static void
-set_etcdir(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-
-	if (slash == NULL)
-		snprintf(lns.etcdir, sizeof(lns.etcdir), ".");
-	else
-		snprintf(lns.etcdir, sizeof(lns.etcdir), "%.*s",
-		    slash == file ? 1 : (int)(slash - file), file);
-}
-
-static const char *
-etc_file(const char *name)
-{
-	static char path[CONFIG_STRING + 32];
-
-	snprintf(path, sizeof(path), "%s/%s", lns.etcdir, name);
-	return path;
-}
-
-static void
-print_fault(const char *file, unsigned int line, const char *reason, void *arg)
-{
-	(void)arg;
-	if (line == 0)
-		printf("%s: %s\n", file, reason);
-	else
-		printf("%s:%u: %s\n", file, line, reason);
-}
-
-static void
-log_fault(const char *file, unsigned int line, const char *reason, void *arg)
-{
-	enum log_level level = strncmp(reason, CONFIG_WARNING,
-	    sizeof(CONFIG_WARNING) - 1) == 0 ? LOG_L_WARN : LOG_L_ERROR;
-
-	(void)arg;
-	if (line == 0)
-		log_line(level, 0, 0, "%s: %s", file, reason);
-	else
-		log_line(level, 0, 0, "%s:%u: %s", file, line, reason);
-}
-
-static void
-name_host(void)
-{
-	char name[HOSTNAME_MAX] = "";
-
-	if (args.hostname != NULL)
-		snprintf(name, sizeof(name), "%s", args.hostname);
-	else if (lns.config.hostname[0] != '\0')
-		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1,
-		    lns.config.hostname);
-	else if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0')
-		snprintf(name, sizeof(name), "l2tpns");
-	memcpy(lns.hostname, name, sizeof(name));
-}
-
-/* Makes lns.config the truth for those who keep something of it. */
-static void
-apply_config(void)
-{
-	int level = (int)lns.config.debug + args.verbose;
-
-	log_set_level(level < LOG_LEVELS ? level : LOG_LEVELS - 1);
-	name_host();
-	lns.local_addr = lns.config.bind_address != 0 ?
-	    lns.config.bind_address : tun_default_address();
-}
-
-/*
- * Whoever can write to a configuration file rules the server, and whoever can
- * read a secret has it.  Only said, since the file may be where it has to be.
- */
-static void
-check_mode(const char *path, bool secret, config_fault_fn *fault)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return;
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		fault(path, 0, CONFIG_WARNING "others than its owner can "
-		    "write to it", NULL);
-	if (secret && (st.st_mode & S_IROTH) != 0)
-		fault(path, 0, CONFIG_WARNING "everybody can read the "
-		    "secrets in it", NULL);
-}
-
-static int
-load_config(struct config *c, config_fault_fn *fault)
-{
-	struct config_plugin plugins[CONFIG_PLUGINS];
-	char text[128];
-	size_t n = 0;
-	int faults;
-
-	config_defaults(c);
-	faults = config_load(c, args.config_file, plugins, &n, fault, NULL);
-	if (faults < 0)
-		return faults;
-	check_mode(args.config_file, c->l2tp_secret[0] != '\0' ||
-	    c->radius_secret[0] != '\0', fault);
-	for (size_t i = 0; i < n; i++) {
-		snprintf(text, sizeof(text), CONFIG_WARNING "load plugin %s: "
-		    "this version has no plugins yet", plugins[i].name);
-		fault(args.config_file, 0, text, NULL);
-	}
-	return faults + config_check(c, args.config_file, fault,
-	    NULL);
-}
-
-/* The files beside startup-config; missing ones but ip_pool are allowed. */
-static int
-load_files(config_fault_fn *fault)
-{
-	int pool, secrets = 0;
-
-	pool = ippool_load(etc_file("ip_pool"), lns.config.bind_address, fault,
-	    NULL);
-	check_mode(etc_file("ip_pool"), false, fault);
-	if (access(etc_file("ppp-secrets"), F_OK) == 0) {
-		check_mode(etc_file("ppp-secrets"), true, fault);
-		secrets = secrets_load(etc_file("ppp-secrets"), fault, NULL);
-	} else {
-		secrets_clear();
-	}
-	return (pool != 0) + (secrets != 0);
-}
-
-static int
-check_only(void)
-{
-	int faults = load_config(&lns.config, print_fault);
-
-	faults |= load_files(print_fault);
-	if (faults == 0)
-		printf("%s: no faults\n", args.config_file);
-	return faults == 0 ? 0 : 1;
-}
-
-/* Gives the key in *c the value that config_print() printed. */
-static void
-put_back(struct config *c, const struct config_key *k, char *printed)
-{
-	char *word[1], err[128];
-	const char *reason;
-
-	if (config_words(printed, word, 1, &reason) == 1)
-		(void)config_set(c, k->name, word[0], err, sizeof(err));
-}
-
-/*
- * Takes over from `fresh` what may change while running; what is read at
- * start only keeps its value, with a line in the log that says so.
- */
-static void
-take_over(struct config *fresh)
-{
-	char now[CONFIG_PRINTED], then[CONFIG_PRINTED];
-
-	for (size_t i = 0; i < config_keys_n; i++) {
-		const struct config_key *k = &config_keys[i];
-
-		config_print(&lns.config, k, true, now, sizeof(now));
-		config_print(fresh, k, true, then, sizeof(then));
-		if (strcmp(now, then) == 0)
-			continue;
-		if (k->when == RESTART) {
-			log_warn("%s: the new value takes effect after a "
-			    "restart", k->name);
-			put_back(fresh, k, now);
-		} else
-			log_info("%s changed", k->name);
-	}
-	lns.config = *fresh;
-}
-
-static void
-sync_pool_routes(bool add)
-{
-	uint32_t addr;
-	uint8_t len;
-
-	for (size_t i = 0; ippool_prefixes(i, &addr, &len); i++)
-		if (add)
-			tun_route_add(addr, len);
-		else
-			tun_route_del(addr, len);
+		fatal("%s: the name is too long", args.config.file);
+	args.config.file = path;
 }
 
 /* SIGHUP: the log is opened again, the configuration read again. */
 static void
 reload(int sig)
 {
-	static struct config fresh;
+	char msg[512];
 
 	(void)sig;
 	log_reopen();
-	if (load_config(&fresh, log_fault) != 0) {
-		log_error("%s has faults: the running configuration stays in "
-		    "force", args.config_file);
-		return;
-	}
-	if (strcmp(fresh.log_file, lns.config.log_file) != 0) {
-		char err[256];
-
-		if (!log_open(fresh.log_file, err, sizeof(err)))
-			log_error("log_file: %s; logging to standard error",
-			    err);
-	}
-	take_over(&fresh);
-	apply_config();
-	radius_reconfigure();
-	sync_pool_routes(false);
-	load_files(log_fault);
-	sync_pool_routes(true);
-	session_pool_changed();
-	log_warn("configuration loaded again from %s", args.config_file);
+	(void)config_reload(msg, sizeof(msg));
 }
 
 /* --- stopping ----------------------------------------------------------- */
@@ -469,15 +257,6 @@ detach(void)
 }
 
 static void
-start_log(void)
-{
-	char err[256];
-
-	if (!log_open(lns.config.log_file, err, sizeof(err)))
-		log_error("log_file: %s; logging to standard error", err);
-}
-
-static void
 announce_ready(void)
 {
 	uint32_t a = lns.config.bind_address;
@@ -517,14 +296,11 @@ static void
 start(void)
 {
 	struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
-	static struct config fresh;
+	char err[512];
 
 	timers_init();
-	if (load_config(&fresh, log_fault) < 0)
-		fatal("%s cannot be read; -c names another file",
-		    args.config_file);
-	lns.config = fresh;
-	start_log();
+	if (!config_start(&args.config, err, sizeof(err)))
+		fatal("%s; -c names another file", err);
 	(void)setrlimit(RLIMIT_CORE, &core);
 	if (!loop_init())
 		fatal("loop: %s", strerror(errno));
@@ -534,13 +310,12 @@ start(void)
 	if (lns.lpm == NULL || !table_init((uint32_t)lns.config.max_sessions,
 	    (uint32_t)lns.config.max_tunnels))
 		fatal("tables: %s", strerror(errno));
-	apply_config();
 	session_init();
 	ppp_init();
 	tunnel_init();
 	start_network();
-	load_files(log_fault);
-	sync_pool_routes(true);
+	config_start_files();
+	speed_init();
 	loop_on_signal(SIGHUP, reload);
 	loop_on_signal(SIGTERM, stop_quietly);
 	loop_on_signal(SIGINT, stop_quietly);
@@ -573,10 +348,9 @@ main(int argc, char **argv)
 	umask(077);
 	if (args.detach)
 		absolute_config_file();
-	set_etcdir(args.config_file);
 	if (args.check_only) {
 		timers_init();
-		return check_only();
+		return config_check_files(&args.config) ? 0 : 1;
 	}
 	start();
 	if (args.detach)

@@ -43,3 +43,5 @@ offload_test_OBJS = cksum.o gso.o gro.o ipv4.o
 fuzz_offload_OBJS = $(offload_test_OBJS)
 forward_io_test_OBJS = $(forward_test_OBJS)
 forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
+speed_test_OBJS = speed.o counters.o log.o timer.o
+reload_test_OBJS = reload.o config.o log.o timer.o
