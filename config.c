@@ -87,7 +87,7 @@ const struct config_key config_keys[] = {
 	    "listens on all, and the TUN device gets 1.1.1.1"),
 	BOOL(send_garp, RESTART, "yes",
 	    "announce bind_address by gratuitous ARP when ready; not with BGP"),
-	INT(throttle_speed, INACTIVE, "0", 0, 100000000, "kbit/s",
+	INT(throttle_speed, LIVE, "0", 0, 100000000, "kbit/s",
 	    "speed of throttled sessions; 0 is no throttling at all"),
 	STRING(accounting_dir, INACTIVE, "",
 	    "directory that gets a usage file every five minutes; empty is "
@@ -124,9 +124,9 @@ const struct config_key config_keys[] = {
 	STRING(bgp_peer2, INACTIVE, "", "name or address of a BGP neighbour"),
 	INT(bgp_peer2_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
 	    "its autonomous system; 0 is our own"),
-	IPV4(snoop_host, INACTIVE, "0.0.0.0",
+	IPV4(snoop_host, LIVE, "0.0.0.0",
 	    "where copies of intercepted packets go"),
-	INT(snoop_port, INACTIVE, "0", 0, 65535, "",
+	INT(snoop_port, LIVE, "0", 0, 65535, "",
 	    "UDP port that copies of intercepted packets go to"),
 
 	STRING(hostname, LIVE, "",

@@ -17,10 +17,14 @@
  * accounting record written in the same turn is complete, and taken back if
  * the system then refuses the packet.
  *
+ * A session that is throttled or intercepted takes the same ladders, but its
+ * super-packets are cut first and each packet is shown to throttle.c, which
+ * may keep a copy and bring it back later, and to snoop.c.
+ *
  * Owns:     the ladders.  forward_lac.c has the socket and its queue,
  *           forward_tun.c the device and its queue.
  * Calls:    tunnel_input() and ppp_input() for what is not user traffic,
- *           icmp.h, tun.h, the tables.
+ *           throttle.h, snoop.h, icmp.h, tun.h, the tables.
  * Lifetime: forward_init() to forward_exit().
  */
 #include "forward.h"
@@ -34,7 +38,9 @@
 #include "log.h"
 #include "loop.h"
 #include "session.h"
+#include "snoop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
@@ -70,6 +76,7 @@ forward_flush(void)
 {
 	tundev_flush();
 	lac_flush();
+	throttle_flushed();
 }
 
 /* It lies in a receive buffer, which is ours until the next flush. */
@@ -203,6 +210,16 @@ drop_spoofed(const struct session *s, uint32_t src)
 	    src & 255);
 }
 
+static void
+pass_from_subscriber(struct session *s, uint8_t *ip, size_t len)
+{
+	s->rx_octets += len;
+	s->rx_packets++;
+	s->last_data = (uint32_t)(timer_now() / 1000);
+	whose.sid = s->sid;
+	forward_tun_write(ip, len);
+}
+
 /* One IPv4 packet of a subscriber, PPP taken off. */
 static void
 ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
@@ -221,6 +238,8 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		drop_spoofed(s, h.src);
 		return;
 	}
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_packet(s, ip, h.len);
 	if (is_martian(h.dst)) {
 		COUNT(drop_martian);
 		return;
@@ -234,11 +253,9 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		return;
 	}
 	clamp(s, ip, &h);
-	s->rx_octets += h.len;
-	s->rx_packets++;
-	s->last_data = (uint32_t)(timer_now() / 1000);
-	whose.sid = s->sid;
-	forward_tun_write(ip, h.len);
+	if ((s->flags & SF_THROTTLE) == 0 ||
+	    throttle_pass(s, false, ip, h.len))
+		pass_from_subscriber(s, ip, h.len);
 }
 
 /*
@@ -460,7 +477,7 @@ count_sent(struct session *s, size_t packets, size_t octets)
 }
 
 static void
-send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
+pass_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
     size_t len)
 {
 	uint8_t *p = wrap(s, t, ip);
@@ -472,6 +489,16 @@ send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
 		return;
 	}
 	count_sent(s, 1, len);
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_packet(s, ip, len);
+}
+
+static void
+send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
+    size_t len)
+{
+	if ((s->flags & SF_THROTTLE) == 0 || throttle_pass(s, true, ip, len))
+		pass_to_subscriber(s, t, ip, len);
 }
 
 /*
@@ -630,6 +657,26 @@ forward_prefetch_tun(const uint8_t *ip, size_t len)
 	s = session_by_sid(lpm_find(lns.lpm, ipv4_get32(ip + 16)));
 	if (s != NULL)
 		__builtin_prefetch(s, 1);
+}
+
+/* --- what was throttled --------------------------------------------------- */
+
+/* It may come in the middle of another packet's way down the ladder. */
+void
+forward_release(struct session *s, bool out, uint8_t *ip, size_t len)
+{
+	const uint8_t *before = datagram;
+	struct tunnel *t = tunnel_by_tid(s->tid);
+
+	if (t == NULL || (s->flags & SF_OPEN) == 0) {
+		COUNT(drop_not_open);
+	} else if (out) {
+		pass_to_subscriber(s, t, ip, len);
+	} else {
+		datagram = ip - FORWARD_HEADROOM;
+		pass_from_subscriber(s, ip, len);
+		datagram = before;
+	}
 }
 
 /* --- start and stop ----------------------------------------------------- */

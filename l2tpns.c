@@ -32,6 +32,7 @@
 #include "reload.h"
 #include "secrets.h"
 #include "session.h"
+#include "snoop.h"
 #include "speed.h"
 #include "table.h"
 #include "tun.h"
@@ -288,6 +289,8 @@ start_network(void)
 		fatal("TUN device: %s", err);
 	if (!forward_init(tun, err, sizeof(err)))
 		fatal("L2TP socket: %s", err);
+	if (!snoop_init(err, sizeof(err)))
+		log_error("nothing can be intercepted: %s", err);
 	if (!radius_init(err, sizeof(err)))
 		fatal("RADIUS: %s", err);
 }
@@ -330,6 +333,7 @@ stop(void)
 	forward_flush();
 	radius_exit();
 	forward_exit();
+	snoop_exit();
 	tun_close();
 	ippool_clear();
 	secrets_clear();

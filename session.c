@@ -27,7 +27,9 @@
 #include "loop.h"
 #include "ppp_proto.h"
 #include "ratelimit.h"
+#include "snoop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
@@ -755,6 +757,9 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 	struct session_local *l = session_local(s);
 	struct tunnel *t = tunnel_by_tid(s->tid);
 
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_stop(s, "the session's end");
+	throttle_stop(s);
 	s->dying = true;
 	s->flags = 0;
 	set_starting(s, false);
