@@ -334,6 +334,7 @@ stop(void)
 	radius_exit();
 	forward_exit();
 	snoop_exit();
+	icmp_exit();
 	tun_close();
 	ippool_clear();
 	secrets_clear();
