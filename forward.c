@@ -328,11 +328,18 @@ drop_wrong_peer(const struct tunnel *t, const struct peer *peer)
 	    peer->addr & 255, peer->port);
 }
 
+/* Is it still what these ids stand for? */
+static bool
+is_session(const struct session *s, const struct tunnel *t, uint16_t id)
+{
+	return s != NULL && s->tid == t->tid && s->local_id == id && !s->dying;
+}
+
 static void
-data_from_lac(const struct peer *peer, const struct data *d)
+data_from_lac(const struct peer *peer, const struct data *d,
+    struct session *s)
 {
 	struct tunnel *t = tunnel_by_local_id(d->tunnel_id);
-	struct session *s;
 
 	if (t == NULL) {
 		COUNT(unknown_tunnel);
@@ -343,7 +350,8 @@ data_from_lac(const struct peer *peer, const struct data *d)
 		return;
 	}
 	t->last_data = (uint32_t)(timer_now() / 1000);
-	s = tunnel_session(t, d->session_id);
+	if (!is_session(s, t, d->session_id))
+		s = tunnel_session(t, d->session_id);
 	if (s == NULL || s->state != S_ESTABLISHED) {
 		COUNT(unknown_session);
 		return;
@@ -381,7 +389,8 @@ plain_header(uint8_t *buf, size_t len, struct data *d)
 }
 
 void
-forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
+forward_found_from_lac(const struct peer *peer, uint8_t *buf, size_t len,
+    struct session *s)
 {
 	struct l2tp_header h;
 	struct data d;
@@ -391,7 +400,7 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	COUNT_ADD(tunnel_rx_bytes, len);
 	log_hex(0, 0, "from LAC", buf, len);
 	if (plain_header(buf, len, &d)) {
-		data_from_lac(peer, &d);
+		data_from_lac(peer, &d, s);
 		return;
 	}
 	if (l2tp_header_decode(buf, len, &h) != L2TP_OK) {
@@ -405,7 +414,13 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	d = (struct data){ .tunnel_id = h.tunnel_id,
 	    .session_id = h.session_id, .Ns = h.Ns, .sequenced = h.sequenced,
 	    .ppp = buf + (h.body.p - buf), .len = rd_left(&h.body) };
-	data_from_lac(peer, &d);
+	data_from_lac(peer, &d, NULL);
+}
+
+void
+forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
+{
+	forward_found_from_lac(peer, buf, len, NULL);
 }
 
 void
@@ -421,19 +436,20 @@ forward_ahead_lac(uint8_t *buf, size_t len)
 		idmap_prefetch(&tunnel_local(t)->ids, d.session_id);
 }
 
-void
-forward_prefetch_lac(uint8_t *buf, size_t len)
+struct session *
+forward_find_lac(uint8_t *buf, size_t len)
 {
 	const struct tunnel *t;
-	const struct session *s;
+	struct session *s;
 	struct data d;
 
 	if (!plain_header(buf, len, &d))
-		return;
+		return NULL;
 	t = tunnel_by_local_id(d.tunnel_id);
 	s = t != NULL ? tunnel_session(t, d.session_id) : NULL;
 	if (s != NULL)
 		__builtin_prefetch(s, 1);
+	return s;
 }
 
 /* --- to the subscriber -------------------------------------------------- */
@@ -536,7 +552,7 @@ fits(const struct session *s, size_t len, uint16_t *mtu)
 }
 
 void
-forward_from_tun(uint8_t *ip, size_t len)
+forward_found_from_tun(uint8_t *ip, size_t len, uint32_t sid)
 {
 	struct tunnel *t;
 	struct session *s;
@@ -549,7 +565,7 @@ forward_from_tun(uint8_t *ip, size_t len)
 		COUNT(drop_no_route);
 		return;
 	}
-	s = session_by_sid(lpm_find(lns.lpm, h.dst));
+	s = session_by_sid(sid);
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL) {
 		COUNT(drop_no_route);
@@ -569,6 +585,35 @@ forward_from_tun(uint8_t *ip, size_t len)
 		send_to_subscriber(s, t, ip, h.len);
 	else
 		send_too_big(s, t, ip, &h, mtu);
+}
+
+void
+forward_from_tun(uint8_t *ip, size_t len)
+{
+	forward_found_from_tun(ip, len, forward_find_tun(ip, len));
+}
+
+void
+forward_ahead_tun(const uint8_t *ip, size_t len)
+{
+	if (len >= IPV4_HEADER)
+		lpm_prefetch(lns.lpm, ipv4_get32(ip + 16));
+}
+
+/* Of what is no IPv4 something is found too; it will not be used. */
+uint32_t
+forward_find_tun(const uint8_t *ip, size_t len)
+{
+	const struct session *s;
+	uint32_t sid;
+
+	if (len < IPV4_HEADER)
+		return 0;
+	sid = lpm_find(lns.lpm, ipv4_get32(ip + 16));
+	s = session_by_sid(sid);
+	if (s != NULL)
+		__builtin_prefetch(s, 1);
+	return sid;
 }
 
 /* --- super-packets ------------------------------------------------------ */
@@ -599,7 +644,7 @@ cut_in_place(struct session *s, const struct tunnel *t, struct gso *g)
 
 /* Any other: each segment goes the way of a packet that came alone. */
 static void
-cut_apart(struct gso *g)
+cut_apart(struct gso *g, uint32_t sid)
 {
 	static uint8_t whole[FORWARD_HEADROOM + UINT16_MAX];
 	uint8_t *ip = whole + FORWARD_HEADROOM;
@@ -608,12 +653,13 @@ cut_apart(struct gso *g)
 
 	while (gso_next(g, ip, &payload, &len)) {
 		memcpy(ip + g->hlen, payload, len);
-		forward_from_tun(ip, g->hlen + len);
+		forward_found_from_tun(ip, g->hlen + len, sid);
 	}
 }
 
 void
-forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
+forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v,
+    uint32_t sid)
 {
 	struct tunnel *t;
 	struct session *s;
@@ -625,38 +671,18 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
 		COUNT(eth_rx_errors);
 		return;
 	}
-	s = !g.ipv6 && ipv4_decode(ip, len, &h) ?
-	    session_by_sid(lpm_find(lns.lpm, h.dst)) : NULL;
+	s = !g.ipv6 && ipv4_decode(ip, len, &h) ? session_by_sid(sid) : NULL;
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL || (s->flags & (SF_OPEN | SF_SLOW)) != SF_OPEN ||
 	    lns.config.packet_limit != 0 ||
 	    forward_lac_write != queue_for_lac ||
 	    !fits(s, (size_t)g.hlen + g.size, &mtu)) {
-		cut_apart(&g);
+		cut_apart(&g, sid);
 		return;
 	}
 	COUNT_ADD(eth_rx_packets, g.segments);
 	COUNT_ADD(eth_rx_bytes, len + (g.segments - 1u) * g.hlen);
 	cut_in_place(s, t, &g);
-}
-
-void
-forward_ahead_tun(const uint8_t *ip, size_t len)
-{
-	if (len >= IPV4_HEADER)
-		lpm_prefetch(lns.lpm, ipv4_get32(ip + 16));
-}
-
-void
-forward_prefetch_tun(const uint8_t *ip, size_t len)
-{
-	const struct session *s;
-
-	if (len < IPV4_HEADER)
-		return;
-	s = session_by_sid(lpm_find(lns.lpm, ipv4_get32(ip + 16)));
-	if (s != NULL)
-		__builtin_prefetch(s, 1);
 }
 
 /* --- what was throttled --------------------------------------------------- */

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "forward.h"
+#include "forward_io.h"
 #include "icmp.h"
 #include "ipv4.h"
 #include "l2tp_avp.h"
@@ -407,6 +408,36 @@ test_unknown(void **state)
 	forward_from_lac(&lac, buf, 12);
 	assert_int_equal(counters.unknown_session, 4);
 	assert_int_equal(seen.ppp, 1);
+}
+
+/* What was found ahead is believed only while it is so. */
+static void
+test_found_ahead(void **state)
+{
+	uint8_t buf[64] = { 0, 2, 0, 100, 3, 232, 0xc0, 0x21, 9, 1, 0, 8 };
+	uint8_t p[FORWARD_HEADROOM + 60];
+
+	(void)state;
+	assert_ptr_equal(forward_find_lac(buf, 12), s);
+	forward_found_from_lac(&lac, buf, 12, s);
+	forward_found_from_lac(&lac, buf, 12, s2);
+	forward_found_from_lac(&lac, buf, 12, NULL);
+	assert_int_equal(seen.ppp, 3);
+	s->dying = true;
+	s->state = S_IDLE;
+	forward_found_from_lac(&lac, buf, 12, s);
+	assert_int_equal(counters.unknown_session, 1);
+	assert_int_equal(seen.ppp, 3);
+	assert_null(forward_find_lac(buf, 7));
+	ipv4_put16(buf, L2TP_F_TYPE | L2TP_VERSION_2);
+	assert_null(forward_find_lac(buf, 12));
+
+	make_ip(p + FORWARD_HEADROOM, OUTSIDE, s2->ip, 17, 60);
+	assert_int_equal(forward_find_tun(p + FORWARD_HEADROOM, 60), s2->sid);
+	assert_int_equal(forward_find_tun(p + FORWARD_HEADROOM, 19), 0);
+	forward_found_from_tun(p + FORWARD_HEADROOM, 60, 0);
+	forward_found_from_tun(p + FORWARD_HEADROOM, 60, UINT32_MAX);
+	assert_int_equal(counters.drop_no_route, 2);
 }
 
 /* RFC 2661 5.4. */
@@ -1007,7 +1038,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_control), T(test_garbage), T(test_header_forms),
-		T(test_unknown), T(test_sequence), T(test_ppp_forms),
+		T(test_unknown), T(test_found_ahead),
+		T(test_sequence), T(test_ppp_forms),
 		T(test_upstream), T(test_spoofed), T(test_destinations),
 		T(test_own_ports), T(test_malformed), T(test_mss),
 		T(test_packet_limit), T(test_downstream_forms),
