@@ -195,6 +195,17 @@ syslog_connect(void)
 	return -1;
 }
 
+void
+log_give(uid_t uid)
+{
+	struct stat st;
+
+	if (to == TO_FILE && fstat(out, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid() && fchown(out, uid, (gid_t)-1) != 0)
+		log_warn("%s: cannot be given to user %u: %s", name, uid,
+		    strerror(errno));
+}
+
 static bool
 syslog_facility(const char *word, int *code)
 {

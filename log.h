@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum log_level {
 	LOG_L_CRIT,	/* things are probably broken */
@@ -46,6 +47,12 @@ bool log_open(const char *where, char *err, size_t errlen);
  * that fails the old one stays in use.
  */
 void log_reopen(void);
+
+/*
+ * Gives the log's file to user uid, who will have to open it again; no other
+ * file than one that is ours.
+ */
+void log_give(uid_t uid);
 
 /* The socket of syslogd, /dev/log; a test puts its own here. */
 extern const char *log_syslog_path;
