@@ -47,7 +47,7 @@ CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
-SERVICES = reload speed
+SERVICES = reload speed cleanup process privs notify
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 

@@ -92,19 +92,22 @@ const struct config_key config_keys[] = {
 	STRING(accounting_dir, INACTIVE, "",
 	    "directory that gets a usage file every five minutes; empty is "
 	    "none"),
-	INT(setuid, INACTIVE, "0", 0, INT64_C(4294967294), "uid",
-	    "user to change to after the start; 0 stays"),
+	INT(setuid, RESTART, "0", 0, INT64_C(4294967294), "uid",
+	    "user to change to after the start, with the few capabilities "
+	    "that are needed then; 0 stays as it is"),
 	BOOL(dump_speed, LIVE, "no",
 	    "log the bandwidth in use every second, whatever debug says"),
-	INT(cleanup_interval, INACTIVE, "10", 1, 3600, "s",
-	    "time between two clean-ups"),
+	INT(cleanup_interval, LIVE, "10", 1, 3600, "s",
+	    "time between two clean-ups; what overload has cost since the last "
+	    "one is logged then"),
 	INT(multi_read_count, LIVE, "10", 1, 1024, "",
 	    "reads from the UDP socket and from the TUN device in one turn of "
 	    "the loop"),
-	BOOL(scheduler_fifo, INACTIVE, "no",
-	    "run in the real-time class SCHED_FIFO; not with a single processor"),
-	BOOL(lock_pages, INACTIVE, "no",
-	    "keep all memory of the process from being swapped out"),
+	BOOL(scheduler_fifo, RESTART, "no",
+	    "run in the real-time class SCHED_FIFO, priority 1; not with a single "
+	    "processor"),
+	BOOL(lock_pages, RESTART, "no",
+	    "keep all memory that the process uses from being swapped out"),
 	INT(icmp_rate, LIVE, "0", 0, 1000000, "packets/s",
 	    "ICMP host unreachable sent at most; 0 sends none"),
 	IPV4(cluster_address, INACTIVE, "239.192.13.13",
@@ -132,7 +135,8 @@ const struct config_key config_keys[] = {
 	STRING(hostname, LIVE, "",
 	    "name told to LACs; empty is the name of the machine"),
 	STRING(pid_file, RESTART, "",
-	    "absolute path of a file for the process id; empty is none"),
+	    "absolute path of a file for the process id, locked against a second "
+	    "server; empty is none"),
 	IPV4(peer_address, RESTART, "0.0.0.0",
 	    "the server's address that subscribers are told in IPCP; 0.0.0.0 "
 	    "takes iftun_address if that is set and not bind_address, else "

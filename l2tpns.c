@@ -22,12 +22,16 @@
 #include <unistd.h>
 
 #include "accounting.h"
+#include "cleanup.h"
 #include "digest.h"
 #include "forward.h"
 #include "icmp.h"
 #include "ippool.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
+#include "privs.h"
+#include "process.h"
 #include "radius.h"
 #include "reload.h"
 #include "secrets.h"
@@ -58,13 +62,16 @@ static uint32_t stop_left;		/* accounting records, at the last look */
 static void __attribute__((noreturn, format(printf, 1, 2)))
 fatal(const char *fmt, ...)
 {
+	char text[1024];
 	va_list ap;
 
-	fputs("l2tpns: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (lns.config.log_file[0] != '\0')
+		log_crit("%s", text);
+	fprintf(stderr, "l2tpns: %s\n", text);
+	pid_file_remove();
 	exit(1);
 }
 
@@ -130,8 +137,10 @@ reload(int sig)
 	char msg[512];
 
 	(void)sig;
+	notify_reloading();
 	log_reopen();
 	(void)config_reload(msg, sizeof(msg));
+	notify_ready();
 }
 
 /* --- stopping ----------------------------------------------------------- */
@@ -161,6 +170,7 @@ stop_poll(struct timer *t)
 static void
 stop_when_quiet(uint64_t ms)
 {
+	notify_stopping();
 	lns.shutting_down = true;
 	stop_timer.fire = stop_poll;
 	stop_deadline = timer_now() + ms;
@@ -207,57 +217,6 @@ stop_cleanly(int sig)
 /* --- starting ----------------------------------------------------------- */
 
 static void
-write_pid_file(pid_t pid)
-{
-	const char *path = lns.config.pid_file;
-	FILE *f;
-	int fd;
-
-	if (path[0] == '\0')
-		return;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-	    0644);
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (f == NULL || fprintf(f, "%d\n", (int)pid) < 0)
-		log_error("pid_file %s: %s", path, strerror(errno));
-	if (f != NULL)
-		fclose(f);
-	else if (fd >= 0)
-		close(fd);
-}
-
-/*
- * To the background; whoever started us sees success only now, and then finds
- * the pid_file in its place.
- */
-static void
-detach(void)
-{
-	pid_t pid = fork();
-	int null;
-
-	if (pid < 0)
-		fatal("fork: %s", strerror(errno));
-	if (pid > 0) {
-		write_pid_file(pid);
-		_exit(0);
-	}
-	(void)setsid();
-	if (chdir("/") != 0)
-		log_warn("chdir /: %s", strerror(errno));
-	if (lns.config.log_file[0] == '\0')
-		log_warn("there is no log_file: nothing is logged from here on");
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return;
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	if (null > STDERR_FILENO)
-		close(null);
-}
-
-static void
 announce_ready(void)
 {
 	uint32_t a = lns.config.bind_address;
@@ -274,6 +233,7 @@ announce_ready(void)
 	    a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, L2TP_PORT,
 	    ippool_size(), lns.config.primary_radius != 0 ||
 	    lns.config.secondary_radius != 0 ? "RADIUS" : "ppp-secrets");
+	notify_ready();
 }
 
 static void
@@ -304,6 +264,8 @@ start(void)
 	timers_init();
 	if (!config_start(&args.config, err, sizeof(err)))
 		fatal("%s; -c names another file", err);
+	if (!pid_file_lock(err, sizeof(err)))
+		fatal("%s", err);
 	(void)setrlimit(RLIMIT_CORE, &core);
 	if (!loop_init())
 		fatal("loop: %s", strerror(errno));
@@ -319,10 +281,30 @@ start(void)
 	start_network();
 	config_start_files();
 	speed_init();
+	cleanup_init();
 	loop_on_signal(SIGHUP, reload);
 	loop_on_signal(SIGTERM, stop_quietly);
 	loop_on_signal(SIGINT, stop_quietly);
 	loop_on_signal(SIGQUIT, stop_cleanly);
+}
+
+/*
+ * What the process is from now on.  Priorities and locked memory do not
+ * outlive a fork, and need more than is left after setuid.
+ */
+static void
+settle(void)
+{
+	uid_t uid = (uid_t)lns.config.setuid;
+	char err[256];
+
+	process_priorities();
+	if (uid != 0)
+		log_give(uid);
+	if (!privs_drop(uid, lns.config.lock_pages, err, sizeof(err)))
+		fatal("setuid %u: %s", uid, err);
+	config_check_access();
+	pid_file_write(getpid());
 }
 
 static void
@@ -341,14 +323,14 @@ stop(void)
 	tunnel_exit();
 	table_free();
 	lpm_free(lns.lpm);
-	if (lns.config.pid_file[0] != '\0')
-		unlink(lns.config.pid_file);
+	pid_file_remove();
 	log_warn("stopped");
 }
 
 int
 main(int argc, char **argv)
 {
+	privs_init();
 	parse_args(argc, argv);
 	umask(077);
 	if (args.detach)
@@ -357,11 +339,13 @@ main(int argc, char **argv)
 		timers_init();
 		return config_check_files(&args.config) ? 0 : 1;
 	}
+	notify_init();
 	start();
+	if (args.detach && !process_fork())
+		fatal("fork: %s", strerror(errno));
+	settle();
 	if (args.detach)
-		detach();
-	else
-		write_pid_file(getpid());
+		process_background();
 	announce_ready();
 	loop_run();
 	stop();

@@ -327,6 +327,32 @@ config_check_files(const struct config_args *a)
 	return faults == 0;
 }
 
+static bool
+unreadable(const char *path)
+{
+	return access(path, R_OK) != 0 && errno != ENOENT;
+}
+
+void
+config_check_access(void)
+{
+	static const char *const beside[] = { "ip_pool", "ppp-secrets",
+	    "users" };
+
+	if (geteuid() == 0)
+		return;
+	if (unreadable(args.file))
+		log_warn("%s: user %u cannot read it: SIGHUP will be refused",
+		    args.file, geteuid());
+	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
+		if (unreadable(config_path(beside[i])))
+			log_warn("%s: user %u cannot read it",
+			    config_path(beside[i]), geteuid());
+	if (access(lns.etcdir, W_OK) != 0)
+		log_info("%s: user %u cannot write to it: so cannot `write "
+		    "memory`", lns.etcdir, geteuid());
+}
+
 bool
 config_reload(char *msg, size_t size)
 {

@@ -61,6 +61,9 @@ bool config_line(size_t i, bool secrets, char *dst, size_t size);
  */
 bool config_write(char *err, size_t errlen);
 
+/* Says in the log what a user who is not root will miss. */
+void config_check_access(void);
+
 /* The path of a file that lies beside startup-config; valid until called again. */
 const char *config_path(const char *name);
 

@@ -48,3 +48,7 @@ speed_test_OBJS = speed.o counters.o log.o timer.o
 reload_test_OBJS = reload.o config.o log.o timer.o
 throttle_test_OBJS = throttle.o table.o timer.o counters.o
 throttle_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc
+privs_test_OBJS = privs.o
+process_test_OBJS = process.o privs.o log.o timer.o
+notify_test_OBJS = notify.o timer.o
+cleanup_test_OBJS = cleanup.o counters.o log.o timer.o
