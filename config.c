@@ -58,7 +58,6 @@
 	{ #name, PLACE(name, int64_t), C_TRISTATE, when, dflt, 0, 0, "", help }
 
 #define IFNAME	15	/* IFNAMSIZ without its NUL */
-#define NSCTL_SECRET_GOOD 16
 
 const struct config_key config_keys[] = {
 	INT(debug, LIVE, "0", 0, 5, "",
@@ -88,24 +87,27 @@ const struct config_key config_keys[] = {
 	    "listens on all, and the TUN device gets 1.1.1.1"),
 	BOOL(send_garp, RESTART, "yes",
 	    "announce bind_address by gratuitous ARP when ready; not with BGP"),
-	INT(throttle_speed, INACTIVE, "0", 0, 100000000, "kbit/s",
+	INT(throttle_speed, LIVE, "0", 0, 100000000, "kbit/s",
 	    "speed of throttled sessions; 0 is no throttling at all"),
 	STRING(accounting_dir, INACTIVE, "",
 	    "directory that gets a usage file every five minutes; empty is "
 	    "none"),
-	INT(setuid, INACTIVE, "0", 0, INT64_C(4294967294), "uid",
-	    "user to change to after the start; 0 stays"),
-	BOOL(dump_speed, INACTIVE, "no",
-	    "log the bandwidth in use every second"),
-	INT(cleanup_interval, INACTIVE, "10", 1, 3600, "s",
-	    "time between two clean-ups"),
+	INT(setuid, RESTART, "0", 0, INT64_C(4294967294), "uid",
+	    "user to change to after the start, with the few capabilities "
+	    "that are needed then; 0 stays as it is"),
+	BOOL(dump_speed, LIVE, "no",
+	    "log the bandwidth in use every second, whatever debug says"),
+	INT(cleanup_interval, LIVE, "10", 1, 3600, "s",
+	    "time between two clean-ups; what overload has cost since the last "
+	    "one is logged then"),
 	INT(multi_read_count, LIVE, "10", 1, 1024, "",
 	    "reads from the UDP socket and from the TUN device in one turn of "
 	    "the loop"),
-	BOOL(scheduler_fifo, INACTIVE, "no",
-	    "run in the real-time class SCHED_FIFO; not with a single processor"),
-	BOOL(lock_pages, INACTIVE, "no",
-	    "keep all memory of the process from being swapped out"),
+	BOOL(scheduler_fifo, RESTART, "no",
+	    "run in the real-time class SCHED_FIFO, priority 1; not with a single "
+	    "processor"),
+	BOOL(lock_pages, RESTART, "no",
+	    "keep all memory that the process uses from being swapped out"),
 	INT(icmp_rate, LIVE, "0", 0, 1000000, "packets/s",
 	    "ICMP host unreachable sent at most; 0 sends none"),
 	IPV4(cluster_address, INACTIVE, "239.192.13.13",
@@ -125,15 +127,16 @@ const struct config_key config_keys[] = {
 	STRING(bgp_peer2, INACTIVE, "", "name or address of a BGP neighbour"),
 	INT(bgp_peer2_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
 	    "its autonomous system; 0 is our own"),
-	IPV4(snoop_host, INACTIVE, "0.0.0.0",
+	IPV4(snoop_host, LIVE, "0.0.0.0",
 	    "where copies of intercepted packets go"),
-	INT(snoop_port, INACTIVE, "0", 0, 65535, "",
+	INT(snoop_port, LIVE, "0", 0, 65535, "",
 	    "UDP port that copies of intercepted packets go to"),
 
 	STRING(hostname, LIVE, "",
 	    "name told to LACs; empty is the name of the machine"),
 	STRING(pid_file, RESTART, "",
-	    "absolute path of a file for the process id; empty is none"),
+	    "absolute path of a file for the process id, locked against a second "
+	    "server; empty is none"),
 	IPV4(peer_address, RESTART, "0.0.0.0",
 	    "the server's address that subscribers are told in IPCP; 0.0.0.0 "
 	    "takes iftun_address if that is set and not bind_address, else "
@@ -201,16 +204,6 @@ const struct config_key config_keys[] = {
 	    "send and receive buffer of the L2TP socket"),
 	BOOL(offload, RESTART, "yes",
 	    "many packets a system call, cut and joined here"),
-	INT(nsctl_port, RESTART, "1702", 0, 65535, "",
-	    "UDP port for nsctl; 0 is none"),
-	SECRET(nsctl_secret, LIVE, "",
-	    "shared with nsctl on other machines, which must sign what they "
-	    "ask for; empty is answered on this machine only"),
-	SECRET(nsctl_secret_old, LIVE, "",
-	    "a second nsctl_secret, good too while the first one is changed"),
-	STRING(plugin_dir, RESTART, LIBDIR,
-	    "directory of plugins; nobody but root may be able to write to it "
-	    "or to the ones above it"),
 };
 
 const size_t config_keys_n = LEN(config_keys);
@@ -561,6 +554,81 @@ set_key(struct config *c, const struct config_key *key, const char *value,
 	return refuse(err, errlen, "%s: cannot be set", key->name);
 }
 
+static bool
+log_file_ok(const struct config *c)
+{
+	return c->log_file[0] == '\0' || c->log_file[0] == '/' ||
+	    strncmp(c->log_file, "syslog:", 7) == 0;
+}
+
+static bool
+pid_file_ok(const struct config *c)
+{
+	return c->pid_file[0] == '\0' || c->pid_file[0] == '/';
+}
+
+static bool
+accounting_dir_ok(const struct config *c)
+{
+	return c->accounting_dir[0] == '\0' || c->accounting_dir[0] == '/';
+}
+
+static bool
+tundevicename_ok(const struct config *c)
+{
+	return strcmp(c->tundevicename, ".") != 0 &&
+	    strcmp(c->tundevicename, "..") != 0 &&
+	    strpbrk(c->tundevicename, "/: %") == NULL;
+}
+
+static bool
+cluster_address_ok(const struct config *c)
+{
+	return c->cluster_address >> 28 == 14;
+}
+
+/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
+static bool
+radius_interim_ok(const struct config *c)
+{
+	return c->radius_interim == 0 || c->radius_interim >= 60;
+}
+
+/* What type and range of a row cannot say of its values. */
+static const struct rule {
+	const char *name;
+	bool (*ok)(const struct config *);
+	const char *why;
+} rules[] = {
+	{ "log_file", log_file_ok,
+	  "neither an absolute path nor syslog:FACILITY" },
+	{ "pid_file", pid_file_ok, "not an absolute path" },
+	{ "accounting_dir", accounting_dir_ok, "not an absolute path" },
+	{ "tundevicename", tundevicename_ok, "no name of a device" },
+	{ "cluster_address", cluster_address_ok, "not a multicast group" },
+	{ "radius_interim", radius_interim_ok, "neither 0 nor at least 60" },
+};
+
+/* A value that fits its row is tried on a copy by the rule that it has. */
+static bool
+check_rule(const struct config *c, const struct config_key *key,
+    const char *value, char *err, size_t errlen)
+{
+	static struct config try;
+
+	for (size_t i = 0; i < LEN(rules); i++) {
+		if (strcmp(rules[i].name, key->name) != 0)
+			continue;
+		try = *c;
+		if (!set_key(&try, key, value, err, errlen))
+			return false;
+		if (!rules[i].ok(&try))
+			return refuse(err, errlen, "%s: \"%s\" is %s",
+			    key->name, SHOW(value), rules[i].why);
+	}
+	return true;
+}
+
 bool
 config_set(struct config *c, const char *name, const char *value, char *err,
     size_t errlen)
@@ -569,7 +637,8 @@ config_set(struct config *c, const char *name, const char *value, char *err,
 	const struct config_legacy *old;
 
 	if (key != NULL)
-		return set_key(c, key, value, err, errlen);
+		return check_rule(c, key, value, err, errlen) &&
+		    set_key(c, key, value, err, errlen);
 	old = find_legacy(name);
 	if (old != NULL)
 		return refuse(err, errlen, "%s does nothing here: %s",
@@ -984,11 +1053,6 @@ check_radius(const struct config *c, struct config_report *r)
 		config_warn(r, line_of("primary_radius", "secondary_radius"),
 		    "primary_radius and secondary_radius are the same "
 		    "server");
-	/* RFC 2869 5.16: "MUST NOT be smaller than 60". */
-	if (c->radius_interim > 0 && c->radius_interim < 60)
-		config_fault(r, line_of("radius_interim", NULL),
-		    "radius_interim %" PRId64 " is neither 0 nor at "
-		    "least 60", c->radius_interim);
 }
 
 static void
@@ -1002,51 +1066,29 @@ check_cluster(const struct config *c, struct config_report *r)
 		    " is too short for cluster_hb_interval %" PRId64
 		    ": at least %" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
 		    least);
-	if (c->cluster_address >> 28 != 14)
-		config_fault(r, line_of("cluster_address", NULL),
-		    "cluster_address is not a multicast group");
 	if (c->as_number == 0 &&
 	    (c->bgp_peer1[0] != '\0' || c->bgp_peer2[0] != '\0'))
 		config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
 		    "bgp_peer1 and bgp_peer2 need as_number");
 }
 
+/* Somebody waits for something that is not there yet. */
 static void
-check_paths(const struct config *c, struct config_report *r)
+check_inactive(const struct config *c, struct config_report *r)
 {
-	if (c->log_file[0] != '\0' && c->log_file[0] != '/' &&
-	    strncmp(c->log_file, "syslog:", 7) != 0)
-		config_fault(r, line_of("log_file", NULL),
-		    "log_file is neither an absolute path nor syslog:"
-		    "FACILITY");
-	if (c->pid_file[0] != '\0' && c->pid_file[0] != '/')
-		config_fault(r, line_of("pid_file", NULL),
-		    "pid_file is not an absolute path");
-	if (c->accounting_dir[0] != '\0' && c->accounting_dir[0] != '/')
-		config_fault(r, line_of("accounting_dir", NULL),
-		    "accounting_dir is not an absolute path");
-	if (c->plugin_dir[0] != '/')
-		config_fault(r, line_of("plugin_dir", NULL),
-		    "plugin_dir is not an absolute path");
-}
+	static struct config dflt;
 
-/* Who sees one signed request can try secrets at home. */
-static void
-check_nsctl(const struct config *c, struct config_report *r)
-{
-	size_t n = strlen(c->nsctl_secret);
+	config_defaults(&dflt);
+	for (size_t i = 0; i < config_keys_n; i++) {
+		const struct config_key *k = &config_keys[i];
+		char is[CONFIG_PRINTED], was[CONFIG_PRINTED];
 
-	if (n > 0 && n < NSCTL_SECRET_GOOD)
-		config_warn(r, line_of("nsctl_secret", NULL), "nsctl_secret "
-		    "has %zu characters: with under %d it may be guessed", n,
-		    NSCTL_SECRET_GOOD);
-}
-
-static bool
-device_name_ok(const char *name)
-{
-	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-	    strpbrk(name, "/: %") == NULL;
+		if (k->when == INACTIVE && strcmp(
+		    config_print(c, k, true, is, sizeof(is)),
+		    config_print(&dflt, k, true, was, sizeof(was))) != 0)
+			config_warn(r, set_at[i], "%s does nothing in this "
+			    "version yet", k->name);
+	}
 }
 
 int
@@ -1063,16 +1105,12 @@ config_check(const struct config *c, const char *file, config_fault_fn *fault,
 		config_fault(&r, line_of("idle_echo_timeout", "echo_timeout"),
 		    "idle_echo_timeout %" PRId64 " is under echo_timeout "
 		    "%" PRId64, c->idle_echo_timeout, c->echo_timeout);
-	if (!device_name_ok(c->tundevicename))
-		config_fault(&r, line_of("tundevicename", NULL),
-		    "tundevicename is no name of a device");
 	if (c->peer_address != 0 && c->peer_address == c->bind_address)
 		config_warn(&r, line_of("peer_address", "bind_address"),
 		    "peer_address is bind_address: Linux subscribers will "
 		    "route the tunnel into itself");
 	check_radius(c, &r);
 	check_cluster(c, &r);
-	check_paths(c, &r);
-	check_nsctl(c, &r);
+	check_inactive(c, &r);
 	return r.faults;
 }

@@ -113,9 +113,6 @@ struct config {
 	int64_t radius_accounting_queue;	/* records kept at most */
 	int64_t socket_buffer;			/* bytes */
 	bool offload;
-	int64_t nsctl_port;
-	char nsctl_secret[CONFIG_STRING], nsctl_secret_old[CONFIG_STRING];
-	char plugin_dir[CONFIG_STRING];
 };
 
 /* Fills in every default. */
@@ -175,7 +172,8 @@ int config_parse(struct config *, const char *file, char *text, size_t len,
 
 /*
  * Relations between keys (as a hb_timeout too short): faults, as above, with
- * the line that set one of them in what was read last (0: none did).
+ * the line that set one of them in what was read last (0: none did).  Keys
+ * that are INACTIVE and set get a warning each.
  */
 int config_check(const struct config *, const char *file, config_fault_fn *,
     void *arg);

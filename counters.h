@@ -77,14 +77,11 @@
 	X(drop_sequence, "data packets dropped as out of sequence")	       \
 	X(mss_clamped, "TCP SYNs whose MSS was lowered")		       \
 	X(icmp_sent, "ICMP host unreachable sent")			       \
+	X(throttle_delayed, "packets of throttled sessions made to wait")      \
+	X(throttle_dropped, "packets of throttled sessions dropped: queue full")\
+	X(throttle_no_memory, "packets of throttled sessions dropped: no memory")\
 	X(packets_snooped, "copies of intercepted packets sent")	       \
-	/* nsctl */							       \
-	X(nsctl_requests, "nsctl requests served")			       \
-	X(nsctl_refused, "nsctl requests dropped: unsigned or wrongly signed") \
-	X(nsctl_malformed, "nsctl requests dropped as malformed")	       \
-	X(nsctl_replayed, "nsctl requests dropped: they had come before")      \
-	X(nsctl_late, "nsctl requests dropped: the clocks are apart")	       \
-	X(nsctl_limited, "nsctl requests dropped: over 100 a second")
+	X(snoop_errors, "copies of intercepted packets that were not sent")
 
 struct counters {
 #define X(name, help) uint64_t name;

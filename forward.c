@@ -17,17 +17,20 @@
  * accounting record written in the same turn is complete, and taken back if
  * the system then refuses the packet.
  *
+ * A session that is throttled or intercepted takes the same ladders, but its
+ * super-packets are cut first and each packet is shown to throttle.c, which
+ * may keep a copy and bring it back later, and to snoop.c.
+ *
  * Owns:     the ladders.  forward_lac.c has the socket and its queue,
  *           forward_tun.c the device and its queue.
  * Calls:    tunnel_input() and ppp_input() for what is not user traffic,
- *           icmp.h, tun.h, the tables.
+ *           throttle.h, snoop.h, icmp.h, tun.h, the tables.
  * Lifetime: forward_init() to forward_exit().
  */
 #include "forward.h"
 
 #include <string.h>
 
-#include "control_proto.h"
 #include "forward_io.h"
 #include "icmp.h"
 #include "ipv4.h"
@@ -35,7 +38,9 @@
 #include "log.h"
 #include "loop.h"
 #include "session.h"
+#include "snoop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
@@ -71,6 +76,7 @@ forward_flush(void)
 {
 	tundev_flush();
 	lac_flush();
+	throttle_flushed();
 }
 
 /* It lies in a receive buffer, which is ours until the next flush. */
@@ -170,7 +176,7 @@ static const struct own_port {
 	{ IPV4_TCP, 23 },		/* CLI */
 	{ IPV4_TCP, 179 },		/* BGP */
 	{ IPV4_UDP, L2TP_PORT },
-	{ IPV4_UDP, CONTROL_PORT },	/* nsctl, if nsctl_port is not another */
+	{ IPV4_UDP, 1702 },		/* nsctl */
 	{ IPV4_UDP, 32792 },		/* cluster */
 };
 
@@ -184,8 +190,6 @@ is_own_port(const uint8_t *ip, const struct ipv4 *h)
 	    h->offset != 0 || !tun_address_own(h->dst))
 		return false;
 	if (!ipv4_ports(ip, h, &src, &dst))
-		return true;
-	if (h->protocol == IPV4_UDP && dst == lns.config.nsctl_port)
 		return true;
 	for (i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++)
 		if (own_ports[i].protocol == h->protocol &&
@@ -206,6 +210,16 @@ drop_spoofed(const struct session *s, uint32_t src)
 	    src & 255);
 }
 
+static void
+pass_from_subscriber(struct session *s, uint8_t *ip, size_t len)
+{
+	s->rx_octets += len;
+	s->rx_packets++;
+	s->last_data = (uint32_t)(timer_now() / 1000);
+	whose.sid = s->sid;
+	forward_tun_write(ip, len);
+}
+
 /* One IPv4 packet of a subscriber, PPP taken off. */
 static void
 ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
@@ -224,6 +238,8 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		drop_spoofed(s, h.src);
 		return;
 	}
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_packet(s, ip, h.len);
 	if (is_martian(h.dst)) {
 		COUNT(drop_martian);
 		return;
@@ -237,11 +253,9 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		return;
 	}
 	clamp(s, ip, &h);
-	s->rx_octets += h.len;
-	s->rx_packets++;
-	s->last_data = (uint32_t)(timer_now() / 1000);
-	whose.sid = s->sid;
-	forward_tun_write(ip, h.len);
+	if ((s->flags & SF_THROTTLE) == 0 ||
+	    throttle_pass(s, false, ip, h.len))
+		pass_from_subscriber(s, ip, h.len);
 }
 
 /*
@@ -314,11 +328,18 @@ drop_wrong_peer(const struct tunnel *t, const struct peer *peer)
 	    peer->addr & 255, peer->port);
 }
 
+/* Is it still what these ids stand for? */
+static bool
+is_session(const struct session *s, const struct tunnel *t, uint16_t id)
+{
+	return s != NULL && s->tid == t->tid && s->local_id == id && !s->dying;
+}
+
 static void
-data_from_lac(const struct peer *peer, const struct data *d)
+data_from_lac(const struct peer *peer, const struct data *d,
+    struct session *s)
 {
 	struct tunnel *t = tunnel_by_local_id(d->tunnel_id);
-	struct session *s;
 
 	if (t == NULL) {
 		COUNT(unknown_tunnel);
@@ -329,7 +350,8 @@ data_from_lac(const struct peer *peer, const struct data *d)
 		return;
 	}
 	t->last_data = (uint32_t)(timer_now() / 1000);
-	s = tunnel_session(t, d->session_id);
+	if (!is_session(s, t, d->session_id))
+		s = tunnel_session(t, d->session_id);
 	if (s == NULL || s->state != S_ESTABLISHED) {
 		COUNT(unknown_session);
 		return;
@@ -367,7 +389,8 @@ plain_header(uint8_t *buf, size_t len, struct data *d)
 }
 
 void
-forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
+forward_found_from_lac(const struct peer *peer, uint8_t *buf, size_t len,
+    struct session *s)
 {
 	struct l2tp_header h;
 	struct data d;
@@ -377,7 +400,7 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	COUNT_ADD(tunnel_rx_bytes, len);
 	log_hex(0, 0, "from LAC", buf, len);
 	if (plain_header(buf, len, &d)) {
-		data_from_lac(peer, &d);
+		data_from_lac(peer, &d, s);
 		return;
 	}
 	if (l2tp_header_decode(buf, len, &h) != L2TP_OK) {
@@ -391,7 +414,13 @@ forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
 	d = (struct data){ .tunnel_id = h.tunnel_id,
 	    .session_id = h.session_id, .Ns = h.Ns, .sequenced = h.sequenced,
 	    .ppp = buf + (h.body.p - buf), .len = rd_left(&h.body) };
-	data_from_lac(peer, &d);
+	data_from_lac(peer, &d, NULL);
+}
+
+void
+forward_from_lac(const struct peer *peer, uint8_t *buf, size_t len)
+{
+	forward_found_from_lac(peer, buf, len, NULL);
 }
 
 void
@@ -407,19 +436,20 @@ forward_ahead_lac(uint8_t *buf, size_t len)
 		idmap_prefetch(&tunnel_local(t)->ids, d.session_id);
 }
 
-void
-forward_prefetch_lac(uint8_t *buf, size_t len)
+struct session *
+forward_find_lac(uint8_t *buf, size_t len)
 {
 	const struct tunnel *t;
-	const struct session *s;
+	struct session *s;
 	struct data d;
 
 	if (!plain_header(buf, len, &d))
-		return;
+		return NULL;
 	t = tunnel_by_local_id(d.tunnel_id);
 	s = t != NULL ? tunnel_session(t, d.session_id) : NULL;
 	if (s != NULL)
 		__builtin_prefetch(s, 1);
+	return s;
 }
 
 /* --- to the subscriber -------------------------------------------------- */
@@ -463,7 +493,7 @@ count_sent(struct session *s, size_t packets, size_t octets)
 }
 
 static void
-send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
+pass_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
     size_t len)
 {
 	uint8_t *p = wrap(s, t, ip);
@@ -475,6 +505,16 @@ send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
 		return;
 	}
 	count_sent(s, 1, len);
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_packet(s, ip, len);
+}
+
+static void
+send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
+    size_t len)
+{
+	if ((s->flags & SF_THROTTLE) == 0 || throttle_pass(s, true, ip, len))
+		pass_to_subscriber(s, t, ip, len);
 }
 
 /*
@@ -512,7 +552,7 @@ fits(const struct session *s, size_t len, uint16_t *mtu)
 }
 
 void
-forward_from_tun(uint8_t *ip, size_t len)
+forward_found_from_tun(uint8_t *ip, size_t len, uint32_t sid)
 {
 	struct tunnel *t;
 	struct session *s;
@@ -525,7 +565,7 @@ forward_from_tun(uint8_t *ip, size_t len)
 		COUNT(drop_no_route);
 		return;
 	}
-	s = session_by_sid(lpm_find(lns.lpm, h.dst));
+	s = session_by_sid(sid);
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL) {
 		COUNT(drop_no_route);
@@ -545,6 +585,35 @@ forward_from_tun(uint8_t *ip, size_t len)
 		send_to_subscriber(s, t, ip, h.len);
 	else
 		send_too_big(s, t, ip, &h, mtu);
+}
+
+void
+forward_from_tun(uint8_t *ip, size_t len)
+{
+	forward_found_from_tun(ip, len, forward_find_tun(ip, len));
+}
+
+void
+forward_ahead_tun(const uint8_t *ip, size_t len)
+{
+	if (len >= IPV4_HEADER)
+		lpm_prefetch(lns.lpm, ipv4_get32(ip + 16));
+}
+
+/* Of what is no IPv4 something is found too; it will not be used. */
+uint32_t
+forward_find_tun(const uint8_t *ip, size_t len)
+{
+	const struct session *s;
+	uint32_t sid;
+
+	if (len < IPV4_HEADER)
+		return 0;
+	sid = lpm_find(lns.lpm, ipv4_get32(ip + 16));
+	s = session_by_sid(sid);
+	if (s != NULL)
+		__builtin_prefetch(s, 1);
+	return sid;
 }
 
 /* --- super-packets ------------------------------------------------------ */
@@ -575,7 +644,7 @@ cut_in_place(struct session *s, const struct tunnel *t, struct gso *g)
 
 /* Any other: each segment goes the way of a packet that came alone. */
 static void
-cut_apart(struct gso *g)
+cut_apart(struct gso *g, uint32_t sid)
 {
 	static uint8_t whole[FORWARD_HEADROOM + UINT16_MAX];
 	uint8_t *ip = whole + FORWARD_HEADROOM;
@@ -584,12 +653,13 @@ cut_apart(struct gso *g)
 
 	while (gso_next(g, ip, &payload, &len)) {
 		memcpy(ip + g->hlen, payload, len);
-		forward_from_tun(ip, g->hlen + len);
+		forward_found_from_tun(ip, g->hlen + len, sid);
 	}
 }
 
 void
-forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
+forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v,
+    uint32_t sid)
 {
 	struct tunnel *t;
 	struct session *s;
@@ -601,14 +671,13 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
 		COUNT(eth_rx_errors);
 		return;
 	}
-	s = !g.ipv6 && ipv4_decode(ip, len, &h) ?
-	    session_by_sid(lpm_find(lns.lpm, h.dst)) : NULL;
+	s = !g.ipv6 && ipv4_decode(ip, len, &h) ? session_by_sid(sid) : NULL;
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL || (s->flags & (SF_OPEN | SF_SLOW)) != SF_OPEN ||
 	    lns.config.packet_limit != 0 ||
 	    forward_lac_write != queue_for_lac ||
 	    !fits(s, (size_t)g.hlen + g.size, &mtu)) {
-		cut_apart(&g);
+		cut_apart(&g, sid);
 		return;
 	}
 	COUNT_ADD(eth_rx_packets, g.segments);
@@ -616,23 +685,24 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v)
 	cut_in_place(s, t, &g);
 }
 
-void
-forward_ahead_tun(const uint8_t *ip, size_t len)
-{
-	if (len >= IPV4_HEADER)
-		lpm_prefetch(lns.lpm, ipv4_get32(ip + 16));
-}
+/* --- what was throttled --------------------------------------------------- */
 
+/* It may come in the middle of another packet's way down the ladder. */
 void
-forward_prefetch_tun(const uint8_t *ip, size_t len)
+forward_release(struct session *s, bool out, uint8_t *ip, size_t len)
 {
-	const struct session *s;
+	const uint8_t *before = datagram;
+	struct tunnel *t = tunnel_by_tid(s->tid);
 
-	if (len < IPV4_HEADER)
-		return;
-	s = session_by_sid(lpm_find(lns.lpm, ipv4_get32(ip + 16)));
-	if (s != NULL)
-		__builtin_prefetch(s, 1);
+	if (t == NULL || (s->flags & SF_OPEN) == 0) {
+		COUNT(drop_not_open);
+	} else if (out) {
+		pass_to_subscriber(s, t, ip, len);
+	} else {
+		datagram = ip - FORWARD_HEADROOM;
+		pass_from_subscriber(s, ip, len);
+		datagram = before;
+	}
 }
 
 /* --- start and stop ----------------------------------------------------- */

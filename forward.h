@@ -33,6 +33,13 @@ bool forward_send(const struct peer *, const void *buf, size_t len);
 void forward_flush(void);
 
 /*
+ * From throttle.c: a packet that was held goes on where it was taken out.  In
+ * front of ip are FORWARD_HEADROOM octets; all must stay until
+ * throttle_flushed() is called.
+ */
+void forward_release(struct session *, bool out, uint8_t *ip, size_t len);
+
+/*
  * The packet handlers, apart from sockets, for tests and fuzzing.  buf is
  * written to, and must last until forward_flush().  In front of ip there are
  * FORWARD_HEADROOM octets that are written to as well.

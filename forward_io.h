@@ -67,17 +67,34 @@ void tundev_flush(void);
 
 /* --- forward.c, called by the two ---------------------------------------- */
 
-/* A super-packet from the device, its header room in front as for others. */
-void forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *);
-
 /*
- * Fetch ahead what the packet will touch, in two steps: where its session is
- * found, and then the session.  Each is called for a batch, or some packets
- * later, before the first of them is worked on.
+ * Where a packet belongs is found for a batch, or some packets of it, before
+ * the first of them is worked on, in two steps: forward_ahead_*() fetches the
+ * place where its session is looked up, forward_find_*() looks it up and
+ * fetches the session.  What it returns goes with the packet.
  */
 void forward_ahead_tun(const uint8_t *ip, size_t len);
 void forward_ahead_lac(uint8_t *buf, size_t len);
-void forward_prefetch_tun(const uint8_t *ip, size_t len);
-void forward_prefetch_lac(uint8_t *buf, size_t len);
+
+/* The sid that the destination belongs to, or 0. */
+uint32_t forward_find_tun(const uint8_t *ip, size_t len);
+
+/*
+ * The session that a datagram is of, as its ids stand now, or NULL: none, or
+ * control, or headers that nearly no datagram has.
+ */
+struct session *forward_find_lac(uint8_t *buf, size_t len);
+
+/*
+ * As forward_from_tun() and forward_from_lac(), with what was found.  It may
+ * have changed since by packets of the same batch; that is noticed.
+ */
+void forward_found_from_tun(uint8_t *ip, size_t len, uint32_t sid);
+void forward_found_from_lac(const struct peer *, uint8_t *buf, size_t len,
+    struct session *);
+
+/* A super-packet from the device, its header room in front as for others. */
+void forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *,
+    uint32_t sid);
 
 #endif

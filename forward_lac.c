@@ -16,7 +16,7 @@
  * a packet, and no error makes a turn longer than its share of reads.
  *
  * Owns:     the socket, the arena, the queue of frames.
- * Calls:    forward_from_lac() for each datagram.
+ * Calls:    forward_found_from_lac() for each datagram.
  * Lifetime: lac_open() to lac_close().
  */
 #define _GNU_SOURCE 1			/* recvmmsg, sendmmsg, in_pktinfo */
@@ -74,9 +74,21 @@ static struct {
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_in from[BATCH];
+	struct peer peer[BATCH];
 	union control ctl[BATCH];
 	uint8_t (*buf)[RX_STRIDE];	/* BATCH of them, in large pages */
 } rx;
+
+/* Datagrams that came, and whose they will be; some before each is handled. */
+static struct {
+	unsigned int n;
+	struct datagram {
+		const struct peer *peer;
+		uint8_t *buf;
+		size_t len;
+		struct session *session;
+	} datagram[BATCH];
+} in;
 
 /* A datagram that waits. */
 struct frame {
@@ -505,19 +517,41 @@ read_control(struct msghdr *m, struct told *t)
 	}
 }
 
+/* Looks ahead for all, then works on all. */
+static void
+handle(void)
+{
+	struct datagram *d, *end = in.datagram + in.n;
+
+	for (d = in.datagram; d < end; d++)
+		forward_ahead_lac(d->buf, d->len);
+	for (d = in.datagram; d < end; d++)
+		d->session = forward_find_lac(d->buf, d->len);
+	for (d = in.datagram; d < end; d++)
+		forward_found_from_lac(d->peer, d->buf, d->len, d->session);
+	in.n = 0;
+}
+
+static void
+add_datagram(const struct peer *peer, uint8_t *buf, size_t len)
+{
+	if (in.n == BATCH)
+		handle();
+	in.datagram[in.n++] = (struct datagram){ peer, buf, len, NULL };
+}
+
 static void
 received(unsigned int i)
 {
 	struct msghdr *m = &rx.msg[i].msg_hdr;
-	size_t len = rx.msg[i].msg_len, at, n;
-	struct peer peer;
+	size_t len = rx.msg[i].msg_len, at = 0, n;
 	struct told t;
 
 	if (m->msg_namelen < sizeof(rx.from[i]) ||
 	    rx.from[i].sin_family != AF_INET)
 		return;
 	read_control(m, &t);
-	peer = (struct peer){ .addr = ntohl(rx.from[i].sin_addr.s_addr),
+	rx.peer[i] = (struct peer){ .addr = ntohl(rx.from[i].sin_addr.s_addr),
 	    .port = ntohs(rx.from[i].sin_port), .local = t.local };
 	if (t.size == 0)
 		t.size = len;
@@ -526,14 +560,9 @@ received(unsigned int i)
 		COUNT(tunnel_rx_errors);
 		return;
 	}
-	for (at = t.size; at < len; at += t.size)
-		forward_ahead_lac(rx.buf[i] + at, len - at);
-	for (at = t.size; at < len; at += t.size)
-		forward_prefetch_lac(rx.buf[i] + at, len - at);
-	at = 0;
 	do {
 		n = len - at < t.size ? len - at : t.size;
-		forward_from_lac(&peer, rx.buf[i] + at, n);
+		add_datagram(&rx.peer[i], rx.buf[i] + at, n);
 		at += n;
 	} while (at < len);
 }
@@ -566,11 +595,8 @@ receive_batch(void)
 		return true;
 	}
 	for (i = 0; i < (unsigned int)n; i++)
-		forward_ahead_lac(rx.buf[i], rx.msg[i].msg_len);
-	for (i = 0; i < (unsigned int)n; i++)
-		forward_prefetch_lac(rx.buf[i], rx.msg[i].msg_len);
-	for (i = 0; i < (unsigned int)n; i++)
 		received(i);
+	handle();
 	tundev_flush();			/* rx.buf is used again */
 	return n == BATCH;
 }

@@ -148,6 +148,7 @@ struct session {
 } __attribute__((aligned(64)));
 
 struct radius_request;
+struct throttle;
 
 /* This process's own part of a session. */
 struct session_local {
@@ -161,6 +162,7 @@ struct session_local {
 	struct timer interim_timer;	/* Interim-Update */
 	struct timer connect_timer;	/* ICRP sent, ICCN awaited */
 	uint32_t limit_window, limit_count;	/* packet_limit, per 0.1 s */
+	struct throttle *throttle;	/* NULL: full speed both ways */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */

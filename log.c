@@ -195,6 +195,17 @@ syslog_connect(void)
 	return -1;
 }
 
+void
+log_give(uid_t uid)
+{
+	struct stat st;
+
+	if (to == TO_FILE && fstat(out, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_uid == geteuid() && fchown(out, uid, (gid_t)-1) != 0)
+		log_warn("%s: cannot be given to user %u: %s", name, uid,
+		    strerror(errno));
+}
+
 static bool
 syslog_facility(const char *word, int *code)
 {
@@ -454,9 +465,9 @@ wanted(enum log_level level)
  * errno is left as it was: the caller may not be done with it.  Backslashes
  * stay as they are, since the text may hold what log_escape() made.
  */
-static void __attribute__((format(printf, 5, 0)))
-line_va(enum log_level level, uint32_t tid, uint32_t sid, uint32_t held,
-    const char *fmt, va_list ap)
+static void __attribute__((format(printf, 6, 0)))
+line_va(enum log_level level, bool asked, uint32_t tid, uint32_t sid,
+    uint32_t held, const char *fmt, va_list ap)
 {
 	char raw[TEXT_SIZE], text[4 * TEXT_SIZE];
 	int saved = errno, n;
@@ -472,7 +483,7 @@ line_va(enum log_level level, uint32_t tid, uint32_t sid, uint32_t held,
 		len += (size_t)snprintf(raw + len, sizeof(raw) - len,
 		    " (%u more like this held back)", held);
 	escape(text, sizeof(text), (const uint8_t *)raw, len, '\0');
-	if ((int)level <= max_level)
+	if (asked || (int)level <= max_level)
 		emit(level, tid, sid, text);
 	tap(level, tid, sid, text);
 	errno = saved;
@@ -487,7 +498,17 @@ log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt,
 	if (!wanted(level))
 		return;
 	va_start(ap, fmt);
-	line_va(level, tid, sid, 0, fmt, ap);
+	line_va(level, false, tid, sid, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_asked(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_va(LOG_L_INFO, true, 0, 0, 0, fmt, ap);
 	va_end(ap);
 }
 
@@ -505,7 +526,7 @@ log_limited(struct log_limit *limit, enum log_level level, uint32_t tid,
 		return;
 	}
 	va_start(ap, fmt);
-	line_va(level, tid, sid, limit->held, fmt, ap);
+	line_va(level, false, tid, sid, limit->held, fmt, ap);
 	va_end(ap);
 	limit->next = timer_now() + 1000;
 	limit->held = 0;

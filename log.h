@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum log_level {
 	LOG_L_CRIT,	/* things are probably broken */
@@ -47,6 +48,12 @@ bool log_open(const char *where, char *err, size_t errlen);
  */
 void log_reopen(void);
 
+/*
+ * Gives the log's file to user uid, who will have to open it again; no other
+ * file than one that is ours.
+ */
+void log_give(uid_t uid);
+
 /* The socket of syslogd, /dev/log; a test puts its own here. */
 extern const char *log_syslog_path;
 
@@ -64,6 +71,12 @@ void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
  */
 void log_line(enum log_level, uint32_t tid, uint32_t sid,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * A line that the operator has asked for by a key of its own: an INFO line
+ * that is written whatever the level.
+ */
+void log_asked(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define log_crit(...)	log_line(LOG_L_CRIT, 0, 0, __VA_ARGS__)
 #define log_error(...)	log_line(LOG_L_ERROR, 0, 0, __VA_ARGS__)

@@ -11,6 +11,25 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* What the command line says of the configuration; it outlives every reload. */
+struct config_args {
+	const char *file;		/* startup-config; kept, not copied */
+	const char *hostname;		/* NULL: not given */
+	int verbose;			/* added to the key `debug` */
+};
+
+/*
+ * Reads startup-config into lns.config, opens the log that it names, and logs
+ * every fault there.  False with the reason in err when it cannot be read.
+ */
+bool config_start(const struct config_args *, char *err, size_t errlen);
+
+/* Reads what lies beside it; call it when the network is ready for routes. */
+void config_start_files(void);
+
+/* `l2tpns -t`: reads everything, prints every fault; true if there is none. */
+bool config_check_files(const struct config_args *);
+
 /*
  * Reads startup-config and the files beside it again and applies what
  * changed.  False, the running configuration untouched, and a sentence in msg
@@ -21,8 +40,8 @@ bool config_reload(char *msg, size_t size);
 /*
  * `set KEY VALUE`: takes effect at once if the key is LIVE.  False with the
  * reason in msg; true with "" in msg, or with a sentence when it takes effect
- * after a restart only.  A RESTART key's new value is in `show running-config`
- * and in what `write memory` writes.
+ * after a restart only, or does not fit another key yet.  A RESTART key's new
+ * value is in `show running-config` and in what `write memory` writes.
  */
 bool config_set_live(const char *key, const char *value, char *msg,
     size_t size);
@@ -31,14 +50,21 @@ bool config_set_live(const char *key, const char *value, char *msg,
  * The running configuration as lines that can be pasted or loaded, line
  * number i from 0: "# Current configuration:", set lines, "# Plugins", load
  * plugin lines, "# end".  False past the end.  Secrets come masked unless
- * `secrets`.
+ * `secrets`.  No line needs more than CONFIG_LINE bytes.
  */
 bool config_line(size_t i, bool secrets, char *dst, size_t size);
 
 /*
  * Writes it to startup-config: to a new file beside it, synced, renamed over
- * the old one, whose mode and owner it keeps.  False with a reason in err.
+ * the old one, whose mode and owner it keeps.  A symbolic link is followed.
+ * False with a reason in err; the old file is whole then.
  */
 bool config_write(char *err, size_t errlen);
+
+/* Says in the log what a user who is not root will miss. */
+void config_check_access(void);
+
+/* The path of a file that lies beside startup-config; valid until called again. */
+const char *config_path(const char *name);
 
 #endif

@@ -27,7 +27,9 @@
 #include "loop.h"
 #include "ppp_proto.h"
 #include "ratelimit.h"
+#include "snoop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
@@ -134,6 +136,16 @@ session_by_user(const char *user)
 	while (s != NULL && strcmp(s->user, user) != 0)
 		s = session_by_sid(session_local(s)->next_user);
 	return s;
+}
+
+struct session *
+session_next_of_user(const struct session *s)
+{
+	struct session *o = session_by_sid(session_local(s)->next_user);
+
+	while (o != NULL && strcmp(o->user, s->user) != 0)
+		o = session_by_sid(session_local(o)->next_user);
+	return o;
 }
 
 /* Another session of the same user, whatever the case of its letters. */
@@ -555,6 +567,11 @@ check_ICRQ(struct tunnel *t, const struct l2tp_msg *m, uint16_t *error,
 		*text = "shutting down";
 		return CDN_ERROR;
 	}
+	if (tunnel_dropped(t)) {
+		*error = L2TP_E_TRY_ANOTHER;
+		*text = "this tunnel is being shut down";
+		return CDN_ERROR;
+	}
 	if (!token_take(&tunnel_local(t)->icrq_rate,
 	    (uint32_t)lns.config.l2tp_icrq_rate) ||
 	    !may_start(t)) {
@@ -740,6 +757,9 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 	struct session_local *l = session_local(s);
 	struct tunnel *t = tunnel_by_tid(s->tid);
 
+	if ((s->flags & SF_SNOOP) != 0)
+		snoop_stop(s, "the session's end");
+	throttle_stop(s);
 	s->dying = true;
 	s->flags = 0;
 	set_starting(s, false);

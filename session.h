@@ -76,6 +76,8 @@ void session_pool_changed(void);
 
 /* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);
+/* The next older one of the same user, or NULL. */
+struct session *session_next_of_user(const struct session *);
 /* The in-use session that owns this address, or NULL. */
 struct session *session_by_ip(uint32_t ip);
 

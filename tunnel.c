@@ -36,6 +36,8 @@
 #define CLOSE_POLL_MS	1000	/* does our StopCCN still wait? */
 #define REPEAT_MS	3000	/* an SCCRQ may still be under way so long */
 #define CDNS_MAX	30000	/* in the queue, with room for the StopCCN */
+#define DROP_MS		10000	/* from the CDNs to the StopCCN, on request */
+#define DROP_SLICE	256	/* calls that end in one turn */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -202,7 +204,13 @@ tunnel_state_name(const struct tunnel *t)
 		"Free", "Opening", "Open", "Dieing"
 	};
 
-	return names[t->state];
+	return names[tunnel_dropped(t) ? T_CLOSING : t->state];
+}
+
+bool
+tunnel_dropped(const struct tunnel *t)
+{
+	return t->state == T_CLOSING || tunnel_local(t)->stop_at != 0;
 }
 
 static void
@@ -251,23 +259,30 @@ tunnel_exit(void)
 }
 
 /*
- * Every session goes; with a CDN each if the peer should hear of them.  Those
- * for whom there is no room are meant by the StopCCN (5.7).
+ * At most max sessions go; with a CDN each if the peer should hear of them.
+ * Those for whom there is no room are meant by the StopCCN (5.7).
  */
 static void
-drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
-    const char *reason, bool each)
+drop_some(struct tunnel *t, enum terminate_cause cause, uint16_t result,
+    const char *reason, bool each, uint32_t max)
 {
 	struct session *s, *next;
 	uint32_t sid = tunnel_local(t)->first_sid;
 
-	for (s = session_by_sid(sid); s != NULL; s = next) {
+	for (s = session_by_sid(sid); s != NULL && max > 0; s = next, max--) {
 		next = session_by_sid(session_local(s)->next);
 		if (each && tunnel_local(t)->ctl.queued < CDNS_MAX)
 			session_shutdown(s, cause, result, 0, reason);
 		else
 			session_kill(s, cause, reason);
 	}
+}
+
+static void
+drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
+    const char *reason, bool each)
+{
+	drop_some(t, cause, result, reason, each, UINT32_MAX);
 }
 
 static void
@@ -314,6 +329,42 @@ tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
 	closing_begin(t, "StopCCN sent", CLOSE_POLL_MS);
 }
 
+/*
+ * A tunnel that an operator drops: a CDN for each call first, a few hundred a
+ * turn as forwarding must not wait for sixty thousand; 10 s later the StopCCN.
+ */
+static void
+drop_go_on(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (timer_now() >= l->stop_at) {
+		tunnel_shutdown(t, STOPCCN_CLEAR, 0, "dropped on request",
+		    true);
+		return;
+	}
+	drop_some(t, CAUSE_ADMIN_RESET, CDN_ADMIN, "its tunnel is dropped",
+	    true, DROP_SLICE);
+	timer_arm(&l->life, l->first_sid != 0 ? 0 : l->stop_at - timer_now());
+}
+
+bool
+tunnel_drop(struct tunnel *t)
+{
+	if (tunnel_dropped(t) || tunnel_local(t)->dying)
+		return false;
+	if (t->state == T_WAIT_CTL_CONN) {
+		tunnel_shutdown(t, STOPCCN_CLEAR, 0, "dropped on request",
+		    false);
+		return true;
+	}
+	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): dropped on request, %u "
+	    "sessions", t->tid, t->hostname, t->sessions);
+	tunnel_local(t)->stop_at = timer_now() + DROP_MS;
+	drop_go_on(t);
+	return true;
+}
+
 /* The peer is gone: nothing is said to it. */
 static void
 tunnel_lost(struct tunnel *t, const char *reason)
@@ -343,6 +394,8 @@ life_fire(struct timer *timer)
 
 	if (t->state == T_WAIT_CTL_CONN) {
 		half_open_lost(t, "no SCCCN came");
+	} else if (t->state == T_ESTABLISHED) {
+		drop_go_on(t);
 	} else if (t->state == T_CLOSING && !ctl_idle(&l->ctl) &&
 	    !l->ctl.dead)
 		timer_arm(&l->life, CLOSE_POLL_MS);

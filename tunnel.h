@@ -22,6 +22,7 @@ struct tunnel_local {
 	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
 	uint64_t answered_at;		/* ms */
+	uint64_t stop_at;		/* ms: StopCCN then; 0: not dropped */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */
 	uint32_t first_sid;		/* list of its sessions */
 	uint32_t starting;		/* of these, counted in max_starting */
@@ -64,6 +65,16 @@ bool tunnel_send(struct tunnel *, const void *msg, size_t len);
  */
 void tunnel_shutdown(struct tunnel *, uint16_t result, uint16_t error,
     const char *reason, bool each);
+
+/*
+ * What `drop tunnel` asks for: every session gets its CDN, new calls are
+ * refused, and 10 s later the StopCCN follows.  False when it is closing
+ * already, for whatever reason.
+ */
+bool tunnel_drop(struct tunnel *);
+
+/* It is closing, or will be: no call may begin. */
+bool tunnel_dropped(const struct tunnel *);
 
 /* The session that the peer knows by this id of its own, or NULL. */
 struct session *tunnel_peer_session(const struct tunnel *, uint16_t peer_id);

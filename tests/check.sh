@@ -89,6 +89,18 @@ part sanitized tests/run-system.sh $sanitized $ordinary -m "not long"
 wait
 cat "$beside"
 rm -f "$beside"
+# The packets' other path: everything once more with `offload no`, but for
+# test_offload.py, which runs both by itself.
+plain=$(echo "$ordinary" | sed 's/ test_offload.py//')
+step "system tests without offloads: $guest$plain"
+beside=$(mktemp)
+part guest-plain env OFFLOAD=no tests/run-system.sh build $guest \
+    -m "not long" > "$beside" 2>&1 &
+# shellcheck disable=SC2086
+part ordinary-plain env OFFLOAD=no tests/run-system.sh build $plain -m "not long"
+wait
+cat "$beside"
+rm -f "$beside"
 step "system tests that measure"
 # shellcheck disable=SC2086
 part measured tests/run-system.sh build $measured -m "not long"
@@ -97,6 +109,9 @@ if [ -n "$long" ]; then
 	part ordinary tests/run-system.sh build $ordinary -m "not long"
 	# shellcheck disable=SC2086
 	part sanitized tests/run-system.sh $sanitized $guest $measured \
+	    -m "not long"
+	# shellcheck disable=SC2086
+	part measured-plain env OFFLOAD=no tests/run-system.sh build $measured \
 	    -m "not long"
 	part long tests/run-system.sh build -m long
 fi

@@ -994,21 +994,32 @@ ppp_renegotiate(struct session *s)
 	cp_begin(&s->lcp, lcp_ask());
 }
 
-/* An echo with an id that our own echoes do not use, or one more request. */
+/*
+ * An echo with an id that our own echoes do not use, or one more request.  It
+ * goes to the ids that the session has or had last: who is thrown out for it
+ * goes on.
+ */
 bool
 ppp_pester(struct session *s, bool echo)
 {
+	static uint16_t rsid;
+	struct session ghost = *s;
 	uint8_t b[64] = { 0 };
 	struct out o = out_open(b, sizeof(b));
 
-	if (!s->rsid || s->state < S_LCP)
+	if (s->rsid)
+		rsid = s->rsid;
+	if (!rsid || !s->t->rtid)
 		return false;
+	ghost.rsid = rsid;
 	if (echo) {
 		put32(b, s->magic);
-		cp_send(&s->lcp, ECHO_REQ, (uint8_t)(s->echo_id + 128), b, 8);
+		cp_send(&ghost.lcp, ECHO_REQ, (uint8_t)(s->echo_id + 128), b,
+		    8);
 	} else {
-		lcp_options(s, &o);
-		cp_send(&s->lcp, CONF_REQ, (uint8_t)rng_u64(&L.rng), b, o.n);
+		lcp_options(&ghost, &o);
+		cp_send(&ghost.lcp, CONF_REQ, (uint8_t)rng_u64(&L.rng), b,
+		    o.n);
 	}
 	return true;
 }

@@ -268,7 +268,8 @@ super_from_tun(const uint8_t *data, size_t len, bool fix)
 	memcpy(buf + FORWARD_HEADROOM, data + VNET_HDR, len);
 	if (fix)
 		mend(buf, FORWARD_HEADROOM + len, FORWARD_HEADROOM);
-	forward_super_from_tun(buf + FORWARD_HEADROOM, len, &v);
+	forward_super_from_tun(buf + FORWARD_HEADROOM, len, &v,
+	    forward_find_tun(buf + FORWARD_HEADROOM, len));
 	free(buf);
 }
 

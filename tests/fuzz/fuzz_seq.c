@@ -7,7 +7,7 @@
  * the turn.  Tables are tiny, so that full ones are met all the time.  After
  * each step the books must balance: nothing is in a map that is not in its
  * table, no address has two owners.  In the end everything is let go and every
- * count must be zero again (hazards L-10, A-07, A-08, P-11).
+ * count must be zero again.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -308,7 +308,9 @@ drop_something(uint8_t which)
 	struct session *s = session_by_sid(which % (SESSIONS + 1));
 	struct tunnel *t = tunnel_by_tid(which % (TUNNELS + 1));
 
-	if (which & 0x80 && t != NULL)
+	if (which & 0x80 && which & 0x40 && t != NULL)
+		(void)tunnel_drop(t);
+	else if (which & 0x80 && t != NULL)
 		tunnel_shutdown(t, STOPCCN_CLEAR, 0, "operator", which & 1);
 	else if (s != NULL)
 		session_shutdown(s, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,

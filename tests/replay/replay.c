@@ -23,6 +23,7 @@
  *	expect nothing [for T]
  *	pass T			5s, 250ms, 2m; what is sent waits in order
  *	ignore ZLB | ignore none	no ZLB has to be expected
+ *	drop tunnel | session	of the LAC that speaks, as an operator would
  *	check NAME N		tunnels, sessions, a counter
  *	check amplification N	octets out are at most N times those in
  *
@@ -696,6 +697,27 @@ do_check(struct line *l)
 	}
 }
 
+/* As the command line does it, and what `show tunnels` says after that. */
+static void
+do_drop(struct line *l)
+{
+	struct tunnel *t = tunnel_by_local_id(lac->theirs);
+	const char *what = word(l, 1);
+
+	if (t == NULL)
+		fail("this LAC has no tunnel");
+	if (strcmp(what, "tunnel") == 0)
+		(void)tunnel_drop(t);
+	else if (strcmp(what, "session") == 0)
+		session_shutdown(tunnel_session(t, lac->call->theirs),
+		    CAUSE_ADMIN_RESET, CDN_ADMIN, 0, "dropped on request");
+	else
+		fail("drop what?");
+	if (tunnel_dropped(t) != (strcmp(tunnel_state_name(t), "Dieing") == 0))
+		fail("its state is %s", tunnel_state_name(t));
+	pass(0, false);
+}
+
 static void run_file(const char *);
 
 static void
@@ -745,6 +767,8 @@ do_line(struct line *l, const char *rest)
 		pass(time_of(word(l, 1)), false);
 	else if (strcmp(verb, "ignore") == 0)
 		ignore_zlb = strcmp(word(l, 1), "ZLB") == 0;
+	else if (strcmp(verb, "drop") == 0)
+		do_drop(l);
 	else if (strcmp(verb, "check") == 0)
 		do_check(l);
 	else

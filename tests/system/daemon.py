@@ -2,7 +2,8 @@
 
 The program is $L2TPNS, or build/l2tpns of this checkout.  With
 L2TPNS_REFERENCE=1 it is taken to be Debian's l2tpns 2.4.1: the way to learn
-whether a test that fails is wrong itself.
+whether a test that fails is wrong itself.  With OFFLOAD=no every daemon whose
+test does not say otherwise has `offload no`: the other path of the packets.
 """
 
 import os
@@ -30,6 +31,9 @@ DEFAULTS = {
     "cli_bind_address": "127.0.0.1",
     "send_garp": False,
 }
+
+if os.environ.get("OFFLOAD") and not REFERENCE:
+    DEFAULTS["offload"] = os.environ["OFFLOAD"] == "yes"
 
 # What the reference needs, and ours does not.
 REFERENCE_DEFAULTS = {

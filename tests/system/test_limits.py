@@ -387,7 +387,7 @@ class Calm:
 
 
 def outside(site, what, sessions, pps, seconds, name):
-    """Hostile packets that belong to no tunnel (R-50, R-51)."""
+    """Hostile packets that belong to no tunnel."""
     calm = Calm(site, sessions)
     flood = site.flood(what, pps, seconds)
     os.setpriority(os.PRIO_PROCESS, flood.process.pid, 10)
@@ -418,7 +418,7 @@ def test_nobody_notices_a_small_flood(site, what):
 
 
 def inside(site, what, sessions, pps, seconds, name):
-    """One tunnel or one session is misused (R-52)."""
+    """One tunnel or one session is misused."""
     calm = Calm(site, sessions)
     bad = site.sim("bad", source="10.98.0.201", source_port=0, sessions=2,
                    user="bad%d", pester=what, pps=pps, hold=seconds, hello=0,
@@ -449,7 +449,7 @@ def test_a_mad_neighbour_is_not_noticed_for_a_while(site, what):
 
 
 def downstream(site, net, victim, sessions, pps, seconds, name):
-    """From the internet to addresses without a session, or to one (R-53)."""
+    """From the internet to addresses without a session, or to one."""
     calm = Calm(site, sessions, icmp_rate=100, packet_limit=100)
     targets = os.path.join(site.directory, "targets")
     one = None

@@ -6,8 +6,8 @@ sessions must come up and no tunnel be lost, without a flood of repeats, and
 every message must have had its effect exactly once: as many tunnels and calls
 as there were asked for, one accounting Start and one Stop each.
 
-The short test is the one that "make check" runs; the matrix is hazard 3.5 of
-every access network: loss by duplication by reordering by delay.
+The short test is the one that "make check" runs; the matrix goes through what
+access networks do: loss by duplication by reordering by delay.
 """
 
 import pytest

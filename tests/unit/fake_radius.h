@@ -17,12 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "digest.h"
 #include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
 #include "radius.h"
 #include "radius_attr.h"
+#include "radius_port.h"
 #include "table.h"
 #include "timer.h"
 
@@ -326,6 +328,59 @@ open_fds(void)
 	for (fd = 0; fd < 1024; fd++)
 		n += fcntl(fd, F_GETFD) >= 0;
 	return n;
+}
+
+/* --- the stage that every test of the client stands on ------------------- */
+
+static struct fake one, two;
+static int fds_before;
+
+/* Makes the first so many of the two servers known to the client. */
+static inline void
+configure(int servers)
+{
+	lns.config.primary_radius = servers > 0 ? one.addr : 0;
+	lns.config.primary_radius_port = one.port;
+	lns.config.secondary_radius = servers > 1 ? two.addr : 0;
+	lns.config.secondary_radius_port = two.port;
+	radius_reconfigure();
+}
+
+static inline void
+stage_begin(uint32_t sessions)
+{
+	char err[100];
+
+	memset(&lns, 0, sizeof(lns));
+	counters_clear();
+	fail_alloc = 0;
+	timers_init();
+	timer_fake(0);
+	log_set_level(-1);
+	fds_before = open_fds();
+	fake_open(&one, LOOPBACK(1));
+	fake_open(&two, LOOPBACK(2));
+	assert_true(table_init(sessions, 10));
+	lns.local_addr = 0x0a0b0c0d;
+	lns.start = timer_wall();
+	strcpy(lns.hostname, "lns.example");
+	strcpy(lns.config.radius_secret, FAKE_SECRET);
+	lns.config.radius_max_outstanding = 16384;
+	assert_true(radius_init(err, sizeof(err)));
+}
+
+static inline int
+stage_end(void **state)
+{
+	(void)state;
+	radius_exit();
+	assert_int_equal(radius_outstanding(), 0);
+	assert_int_equal(radius_ports_open(), 0);
+	table_free();
+	fake_close(&one);
+	fake_close(&two);
+	assert_int_equal(open_fds(), fds_before);
+	return 0;
 }
 
 #endif

@@ -206,7 +206,7 @@ count_icmp(int fd, uint8_t code)
 	return n;
 }
 
-/* PA-15: at most icmp_rate a second whatever comes, and none at 0. */
+/* At most icmp_rate a second whatever comes, and none at 0. */
 static void
 test_rate(void **state)
 {

@@ -257,7 +257,7 @@ test_header_data(void **state)
 	}
 }
 
-/* Ends inside the header, or inside the offset pad. */
+/* Ends inside the header, or inside the offset pad. */
 static void
 test_header_short(void **state)
 {
@@ -443,7 +443,7 @@ test_every_row(void **state)
 	}
 }
 
-/* every string at the lengths that have overrun somebody's array. */
+/* Every string at the lengths that have overrun somebody's array. */
 static void
 test_string_lengths(void **state)
 {
@@ -472,7 +472,7 @@ test_string_lengths(void **state)
 	}
 }
 
-/* a length that cannot hold its own header ends the walk. */
+/* A length that cannot hold its own header ends the walk. */
 static void
 test_length_below_header(void **state)
 {
@@ -950,7 +950,7 @@ test_hidden_rows(void **state)
 	}
 }
 
-/* a single block whose inner length takes every value there is. */
+/* A single block whose inner length takes every value there is. */
 static void
 test_hidden_inner_lengths(void **state)
 {
@@ -1010,7 +1010,7 @@ test_hidden_plain_length(void **state)
 	}
 }
 
-/* L-09: too short, without a vector, before it, without a secret. */
+/* Too short, without a vector, before it, without a secret. */
 static void
 test_hidden_without(void **state)
 {

@@ -181,7 +181,7 @@ test_short_forms(void **state)
 	assert_non_null(strstr(content, "CALL 00/00 e\n"));
 }
 
-/* RA-06: what a peer sends as its name cannot forge a line. */
+/* What a peer sends as its name cannot forge a line. */
 static void
 test_no_forged_lines(void **state)
 {
@@ -298,7 +298,7 @@ check_dump(const uint8_t *data, size_t len)
 	assert_int_equal(at, len);
 }
 
-/* packets of every length, also multiples of the row. */
+/* Packets of every length, also multiples of the row. */
 static void
 test_hex_every_length(void **state)
 {

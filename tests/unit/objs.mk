@@ -18,7 +18,8 @@ idmap_test_OBJS = idmap.o digest.o
 ratelimit_test_OBJS = ratelimit.o digest.o timer.o
 seen_test_OBJS = seen.o digest.o timer.o
 table_test_OBJS = table.o
-FORWARD_OBJS = forward.o forward_lac.o forward_tun.o cksum.o gso.o gro.o
+FORWARD_OBJS = forward.o forward_lac.o forward_tun.o throttle.o snoop.o \
+	cksum.o gso.o gro.o
 forward_test_OBJS = $(FORWARD_OBJS) ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
 PPP_OBJS = ppp.o ppp_cp.o ppp_lcp.o ppp_ipcp.o ppp_auth.o ppp_opt.o \
 	config.o counters.o timer.o
@@ -43,6 +44,11 @@ offload_test_OBJS = cksum.o gso.o gro.o ipv4.o
 fuzz_offload_OBJS = $(offload_test_OBJS)
 forward_io_test_OBJS = $(forward_test_OBJS)
 forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
-CONTROL_WIRE_OBJS = control_wire.o digest.o
-control_wire_test_OBJS = $(CONTROL_WIRE_OBJS)
-fuzz_control_OBJS = $(CONTROL_WIRE_OBJS)
+speed_test_OBJS = speed.o counters.o log.o timer.o
+reload_test_OBJS = reload.o config.o log.o timer.o
+throttle_test_OBJS = throttle.o table.o timer.o counters.o
+throttle_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc
+privs_test_OBJS = privs.o
+process_test_OBJS = process.o privs.o log.o timer.o
+notify_test_OBJS = notify.o timer.o
+cleanup_test_OBJS = cleanup.o counters.o log.o timer.o

@@ -368,7 +368,7 @@ test_late_ack(void **state)
 	assert_int_not_equal(cp->id, id);
 }
 
-/* Ack, silence, Ack, silence... ends after Max-Configure requests. */
+/* Ack, silence, Ack, silence... ends after Max-Configure requests. */
 static void
 test_acks_for_ever(void **state)
 {
@@ -383,7 +383,7 @@ test_acks_for_ever(void **state)
 	assert_int_equal(count("tlf"), 1);
 }
 
-/* L-07: Nak after Nak ends within Max-Configure and Max-Failure. */
+/* Nak after Nak ends within Max-Configure and Max-Failure. */
 static void
 test_naks_for_ever(void **state)
 {
@@ -501,7 +501,7 @@ test_review(void **state)
 	assert_memory_equal(f->data, "\3\2\0\7\x0a\3\1", 7);
 }
 
-/* L-05. */
+/* Options cut short, and options of length 0 and 1. */
 static void
 test_torn_options(void **state)
 {

@@ -72,7 +72,7 @@ test_options(void **state)
 		    n == 0 || n == 4 || n == 6 || n == 12);
 }
 
-/* L-05: a length of 0 or 1 would stand still for ever. */
+/* A length of 0 or 1 would stand still for ever. */
 static void
 test_option_length(void **state)
 {
@@ -165,7 +165,7 @@ test_echo(void **state)
 		assert_false(lcp_echo_decode(&pkt, &echo));
 }
 
-/* L-08: lengths that run over the end. */
+/* Lengths that run over the end. */
 static void
 test_pap(void **state)
 {

@@ -2,9 +2,7 @@
  * ppp_test.c - conversations with a subscriber, on a clock that stands still
  *
  * The peer's side is written out as bytes.  give() hands a frame to ppp.c,
- * expect() takes the next one it sent.  Names like L-06 or PA-08 in comments
- * are classes of known failures of PPP servers: what each is about is said
- * beside it.
+ * expect() takes the next one it sent.
  */
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -408,7 +406,7 @@ test_challenge_lost(void **state)
 			assert_memory_not_equal(seen[i] + 1, seen[j] + 1, 16);
 		}
 	}
-	/* PA-08: a Response to an older one is worth nothing. */
+	/* A Response to an older one is worth nothing. */
 	GIVE(PPP_CHAP, CHAP_RESPONSE, seen[8][0], "\x10""0123456789abcdefbob");
 	assert_int_equal(fake.asked, 0);
 	expect_none();
@@ -650,7 +648,7 @@ test_peer_wants_auth(void **state)
 	EXPECT(PPP_LCP, CONFIGURE_REJECT, "\3\4\xc0\x23");
 }
 
-/* P-01: what was not agreed on is not parsed, before and after the verdict. */
+/* What was not agreed on is not parsed, before and after the verdict. */
 static void
 test_other_auth_protocol(void **state)
 {
@@ -693,7 +691,7 @@ test_chap_on_pap(void **state)
 
 /* --- bad credentials ------------------------------------------------- */
 
-/* P-10: an empty name, whatever the password, asks nobody. */
+/* An empty name, whatever the password, asks nobody. */
 static void
 test_pap_empty(void **state)
 {
@@ -719,7 +717,7 @@ test_pap_nul_in_user(void **state)
 	expect_end(CAUSE_USER_ERROR);
 }
 
-/* L-08: 253 octets are a name, 254 are none; lengths past the end, nothing. */
+/* 253 octets are a name, 254 are none; lengths past the end, nothing. */
 static void
 test_pap_lengths(void **state)
 {
@@ -760,7 +758,7 @@ test_pap_too_long(void **state)
 	expect_end(CAUSE_USER_ERROR);
 }
 
-/* P-10: a value of any size but 16 is no Response. */
+/* A value of any size but 16 is no Response. */
 static void
 test_chap_value_size(void **state)
 {
@@ -864,7 +862,7 @@ test_unknown_protocols(void **state)
 	assert_int_equal(fake.downs + fake.finishes, 0);
 }
 
-/* P-09: every short frame of every protocol, in every phase. */
+/* Every short frame of every protocol, in every phase. */
 static void
 test_short_frames(void **state)
 {
@@ -1078,7 +1076,7 @@ test_our_mru(void **state)
 	expect_data(PPP_LCP, ECHO_REPLY, "\0\0\0\0abc", 7);
 }
 
-/* L-06, P-03: nothing we send is longer than the peer's MRU, nor torn. */
+/* Nothing we send is longer than the peer's MRU, nor torn. */
 static void
 test_small_mru(void **state)
 {
@@ -1125,7 +1123,7 @@ test_small_mru(void **state)
 	assert_int_equal(f->len, 128);
 }
 
-/* MRU 65535 and a huge echo (P-03). */
+/* MRU 65535 and a huge echo. */
 static void
 test_huge(void **state)
 {
@@ -1154,7 +1152,7 @@ drain(void)
 	return n;
 }
 
-/* L-07: all that we say comes back to us. */
+/* All that we say comes back to us. */
 static void
 test_loopback(void **state)
 {
@@ -1200,7 +1198,7 @@ test_own_magic(void **state)
 	expect_end(CAUSE_PORT_ERROR);
 }
 
-/* L-07: rejects are not rejected. */
+/* Rejects are not rejected. */
 static void
 test_reject_loop(void **state)
 {
@@ -1324,7 +1322,7 @@ test_echo_traffic(void **state)
 	assert_int_equal(fake.cause, CAUSE_LOST_CARRIER);
 }
 
-/* PA-07: an echo that comes back as it went is not answered, nor life. */
+/* An echo that comes back as it went is not answered, nor life. */
 static void
 test_echo_looped(void **state)
 {
@@ -1346,7 +1344,7 @@ test_echo_looped(void **state)
 	assert_int_equal(fake.cause, CAUSE_LOST_CARRIER);
 }
 
-/* PA-07: one answer to a request, and in a second only so many. */
+/* One answer to a request, and in a second only so many. */
 static void
 test_echo_flood(void **state)
 {
@@ -1594,7 +1592,7 @@ test_ipcp_our_address(void **state)
 	assert_int_equal(fake.ups, 1);
 }
 
-/* L-05: options of length 0, 1 and too much, in LCP and in IPCP. */
+/* Options of length 0, 1 and too much, in LCP and in IPCP. */
 static void
 test_torn_options(void **state)
 {

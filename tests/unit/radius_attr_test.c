@@ -208,7 +208,7 @@ test_put_bounds(void **state)
 	assert_int_equal(large[1], 255);
 }
 
-/* P-04: however many attributes, the packet is whole and within 4096. */
+/* However many attributes, the packet is whole and within 4096. */
 static void
 test_too_many_attributes(void **state)
 {
@@ -367,7 +367,7 @@ verify(const uint8_t *request)
 	return bad != RADIUS_OK ? bad : radius_verify(&p, request, SECRET);
 }
 
-/* RA-01: at any place, checked when it is there, and never two. */
+/* At any place, checked when it is there, and never two. */
 static void
 test_message_authenticator(void **state)
 {
@@ -420,7 +420,7 @@ test_bad_texts(void **state)
 
 /* ---- lengths ---- */
 
-/* the Length field against the true length, all of both. */
+/* The Length field against the true length, all of both. */
 static void
 test_header_lengths(void **state)
 {
@@ -462,7 +462,7 @@ test_padding(void **state)
 	assert_int_equal(res.session_timeout, 77);
 }
 
-/* every attribute at every length; only fixed ones refuse. */
+/* Every attribute at every length; only fixed ones refuse. */
 static void
 test_attribute_lengths(void **state)
 {
@@ -509,7 +509,7 @@ test_attribute_lengths(void **state)
 	}
 }
 
-/* Vendor-Specific at every length inside and out. */
+/* Vendor-Specific at every length inside and out. */
 static void
 test_vendor_lengths(void **state)
 {
@@ -637,7 +637,7 @@ test_dns(void **state)
 	assert_int_equal(res.verdict, AUTH_ACCEPT);
 }
 
-/* RA-05 */
+/* The addresses with a meaning of their own (RFC 2865 5.8). */
 static void
 test_framed_ip(void **state)
 {
@@ -704,7 +704,7 @@ test_refusals(void **state)
 	assert_string_equal(res.message, "say friend");
 }
 
-/* P-04: 16 Reply-Messages of 253 octets. */
+/* 16 Reply-Messages of 253 octets. */
 static void
 test_long_messages(void **state)
 {
@@ -729,7 +729,7 @@ test_long_messages(void **state)
 	assert_string_equal(res.message, "a b");
 }
 
-/* RA-05: more of everything than there is room for. */
+/* More of everything than there is room for. */
 static void
 test_too_many(void **state)
 {

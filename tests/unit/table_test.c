@@ -42,7 +42,7 @@ ids_out_of_range_give_null(void **state)
 	assert_null(tunnel_by_tid(1));
 }
 
-/* Hazard L-10: exactly full, one more, and back to empty. */
+/* Exactly full, one more, and back to empty. */
 static void
 fills_to_the_last_slot_and_no_further(void **state)
 {

@@ -175,7 +175,7 @@ test_addresses(void **state)
 	assert_int_equal(tun_peer_address(), IP(192, 0, 2, 1));
 }
 
-/* RA-05: what no RADIUS server can give to a subscriber. */
+/* What no RADIUS server can give to a subscriber. */
 static void
 test_forbidden(void **state)
 {

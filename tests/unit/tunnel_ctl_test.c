@@ -388,7 +388,7 @@ test_duplicate_rides(void **state)
 	assert_int_equal(got_n, 1);
 }
 
-/* whatever is in it, nothing is ever sent for a ZLB. */
+/* Whatever is in it, nothing is ever sent for a ZLB. */
 static void
 test_zlb_is_never_answered(void **state)
 {
@@ -512,7 +512,7 @@ test_held_bound(void **state)
 	}
 }
 
-/* PA-06: an Nr that acknowledges what was not sent changes nothing. */
+/* An Nr that acknowledges what was not sent changes nothing. */
 static void
 test_Nr_beyond(void **state)
 {
@@ -1311,7 +1311,7 @@ test_link_liar(void **state)
 	assert_true(counters.tunnel_out_of_window > 0);
 }
 
-/* R-45, P-09: 70,000 messages each way, so that Ns wraps, on a bad link. */
+/* 70,000 messages each way, so that Ns wraps, on a bad link. */
 static void
 test_link_wrap(void **state)
 {

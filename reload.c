@@ -1,0 +1,630 @@
+/*
+ * reload.c - the configuration in force: loaded, changed, written
+ *
+ * There are two struct configs.  lns.config is what the daemon runs by.
+ * `wanted` is what the operator has asked for: the same, but for keys that
+ * are read at start only and were given a new value since.  `show
+ * running-config` and `write memory` print what is wanted, so that a value
+ * set today is not lost on the way to the restart that it waits for.
+ *
+ * A reload takes the file whole or not at all: of a file with a fault nobody
+ * knows which half was meant.  At the start there is nothing else to fall
+ * back on, and a bad line costs that line.  A single `set` is checked by
+ * itself; that two keys do not fit each other is said, not refused, since a
+ * pasted configuration has to get from one state to another line by line.
+ *
+ * What is written goes to a new file, to the disk, and then takes the old
+ * one's name: a full disk or a power cut leaves the old file or the new one,
+ * never half of either.
+ *
+ * Owns:     lns.config, `wanted`, the list of plugins in the file.
+ * Calls:    config.c for the text; log, tun, radius, ippool, secrets and
+ *           session for what a new value means to them.
+ * Lifetime: config_start() to the end of the process.
+ */
+#include "reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ippool.h"
+#include "l2tpns.h"
+#include "log.h"
+#include "radius.h"
+#include "secrets.h"
+#include "session.h"
+#include "tun.h"
+
+static struct config_args args;
+static struct config wanted;
+static struct config_plugin plugins[CONFIG_PLUGINS];
+static size_t nplugins;
+
+/* Writes a reason; always false. */
+static bool __attribute__((format(printf, 3, 4)))
+fail(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* --- faults ------------------------------------------------------------- */
+
+static char first_fault[512];	/* of the file read last; "" is none */
+
+static bool
+is_warning(const char *reason)
+{
+	return strncmp(reason, CONFIG_WARNING, sizeof(CONFIG_WARNING) - 1) == 0;
+}
+
+static void
+place_fault(char *dst, size_t size, const char *file, unsigned int line,
+    const char *reason)
+{
+	if (line == 0)
+		snprintf(dst, size, "%s: %s", file, reason);
+	else
+		snprintf(dst, size, "%s:%u: %s", file, line, reason);
+}
+
+static void
+keep_fault(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	(void)arg;
+	if (first_fault[0] == '\0' && !is_warning(reason))
+		place_fault(first_fault, sizeof(first_fault), file, line,
+		    reason);
+}
+
+static void
+print_fault(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	char text[1024];
+
+	(void)arg;
+	place_fault(text, sizeof(text), file, line, reason);
+	puts(text);
+}
+
+static void
+log_fault(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	char text[1024];
+
+	keep_fault(file, line, reason, arg);
+	place_fault(text, sizeof(text), file, line, reason);
+	log_line(is_warning(reason) ? LOG_L_WARN : LOG_L_ERROR, 0, 0, "%s",
+	    text);
+}
+
+/* --- reading ------------------------------------------------------------ */
+
+static void
+set_etcdir(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	if (slash == NULL)
+		snprintf(lns.etcdir, sizeof(lns.etcdir), ".");
+	else
+		snprintf(lns.etcdir, sizeof(lns.etcdir), "%.*s",
+		    slash == file ? 1 : (int)(slash - file), file);
+}
+
+const char *
+config_path(const char *name)
+{
+	static char path[CONFIG_STRING + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", lns.etcdir, name);
+	return path;
+}
+
+/*
+ * Whoever can write to a configuration file rules the server, and whoever can
+ * read a secret has it.  Only said, since the file may be where it has to be.
+ */
+static void
+check_mode(const char *path, bool secret, config_fault_fn *fault)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return;
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		fault(path, 0, CONFIG_WARNING "others than its owner can "
+		    "write to it", NULL);
+	if (secret && (st.st_mode & S_IROTH) != 0)
+		fault(path, 0, CONFIG_WARNING "everybody can read the "
+		    "secrets in it", NULL);
+}
+
+/* The number of faults, or -1 when it cannot be read. */
+static int
+read_startup_config(struct config *c, config_fault_fn *fault)
+{
+	char text[128];
+	int faults;
+
+	first_fault[0] = '\0';
+	config_defaults(c);
+	faults = config_load(c, args.file, plugins, &nplugins, fault, NULL);
+	if (faults < 0)
+		return faults;
+	check_mode(args.file, c->l2tp_secret[0] != '\0' ||
+	    c->radius_secret[0] != '\0', fault);
+	for (size_t i = 0; i < nplugins; i++) {
+		snprintf(text, sizeof(text), CONFIG_WARNING "load plugin %s: "
+		    "this version has no plugins yet", plugins[i].name);
+		fault(args.file, 0, text, NULL);
+	}
+	return faults + config_check(c, args.file, fault, NULL);
+}
+
+/*
+ * The files beside startup-config; missing ones but ip_pool are allowed.  The
+ * number of those with faults.
+ */
+static int
+read_files(config_fault_fn *fault)
+{
+	int pool, secrets = 0;
+
+	pool = ippool_load(config_path("ip_pool"), lns.config.bind_address,
+	    fault, NULL);
+	check_mode(config_path("ip_pool"), false, fault);
+	if (access(config_path("ppp-secrets"), F_OK) == 0) {
+		check_mode(config_path("ppp-secrets"), true, fault);
+		secrets = secrets_load(config_path("ppp-secrets"), fault, NULL);
+	} else {
+		secrets_clear();
+	}
+	return (pool != 0) + (secrets != 0);
+}
+
+/* --- applying ----------------------------------------------------------- */
+
+static void
+name_host(void)
+{
+	char name[HOSTNAME_MAX] = "";
+
+	if (args.hostname != NULL)
+		snprintf(name, sizeof(name), "%s", args.hostname);
+	else if (lns.config.hostname[0] != '\0')
+		snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1,
+		    lns.config.hostname);
+	else if (gethostname(name, sizeof(name) - 1) != 0 || name[0] == '\0')
+		snprintf(name, sizeof(name), "l2tpns");
+	memcpy(lns.hostname, name, sizeof(name));
+}
+
+/* Makes lns.config the truth for those who keep something of it. */
+static void
+apply(void)
+{
+	int level = (int)lns.config.debug + args.verbose;
+
+	log_set_level(level < LOG_LEVELS ? level : LOG_LEVELS - 1);
+	name_host();
+	lns.local_addr = lns.config.bind_address != 0 ?
+	    lns.config.bind_address : tun_default_address();
+}
+
+static void
+open_log(const char *where)
+{
+	char err[256];
+
+	if (!log_open(where, err, sizeof(err)))
+		log_error("log_file: %s; logging to standard error", err);
+}
+
+static void
+sync_pool_routes(bool add)
+{
+	uint32_t addr;
+	uint8_t len;
+
+	for (size_t i = 0; ippool_prefixes(i, &addr, &len); i++)
+		if (add)
+			tun_route_add(addr, len);
+		else
+			tun_route_del(addr, len);
+}
+
+static void
+copy_key(struct config *to, const struct config *from,
+    const struct config_key *k)
+{
+	memcpy((char *)to + k->off, (const char *)from + k->off, k->size);
+}
+
+static bool
+same_key(const struct config *a, const struct config *b,
+    const struct config_key *k)
+{
+	char one[CONFIG_PRINTED], two[CONFIG_PRINTED];
+
+	return strcmp(config_print(a, k, true, one, sizeof(one)),
+	    config_print(b, k, true, two, sizeof(two))) == 0;
+}
+
+/*
+ * The file is what is wanted now.  Of that, what is read at start only has to
+ * wait, with a line in the log that says so.
+ */
+static void
+take_over(const struct config *fresh)
+{
+	for (size_t i = 0; i < config_keys_n; i++) {
+		const struct config_key *k = &config_keys[i];
+
+		if (same_key(&lns.config, fresh, k))
+			continue;
+		if (k->when == RESTART)
+			log_warn("%s: the new value takes effect after a "
+			    "restart", k->name);
+		else {
+			log_info("%s changed", k->name);
+			copy_key(&lns.config, fresh, k);
+		}
+	}
+	wanted = *fresh;
+}
+
+/* --- start, check, reload ----------------------------------------------- */
+
+/*
+ * Read twice: the first time for log_file and debug, so that what is said the
+ * second time is said where the operator looks for it.
+ */
+bool
+config_start(const struct config_args *a, char *err, size_t errlen)
+{
+	args = *a;
+	set_etcdir(args.file);
+	if (read_startup_config(&wanted, keep_fault) < 0)
+		return fail(err, errlen, "%s", first_fault);
+	lns.config = wanted;
+	open_log(lns.config.log_file);
+	apply();
+	if (read_startup_config(&wanted, log_fault) < 0)
+		return fail(err, errlen, "%s", first_fault);
+	lns.config = wanted;
+	return true;
+}
+
+void
+config_start_files(void)
+{
+	read_files(log_fault);
+	sync_pool_routes(true);
+}
+
+bool
+config_check_files(const struct config_args *a)
+{
+	int faults;
+
+	args = *a;
+	set_etcdir(args.file);
+	faults = read_startup_config(&lns.config, print_fault);
+	faults |= read_files(print_fault);
+	if (faults == 0)
+		printf("%s: no faults\n", args.file);
+	return faults == 0;
+}
+
+static bool
+unreadable(const char *path)
+{
+	return access(path, R_OK) != 0 && errno != ENOENT;
+}
+
+void
+config_check_access(void)
+{
+	static const char *const beside[] = { "ip_pool", "ppp-secrets",
+	    "users" };
+
+	if (geteuid() == 0)
+		return;
+	if (unreadable(args.file))
+		log_warn("%s: user %u cannot read it: SIGHUP will be refused",
+		    args.file, geteuid());
+	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
+		if (unreadable(config_path(beside[i])))
+			log_warn("%s: user %u cannot read it",
+			    config_path(beside[i]), geteuid());
+	if (access(lns.etcdir, W_OK) != 0)
+		log_info("%s: user %u cannot write to it: so cannot `write "
+		    "memory`", lns.etcdir, geteuid());
+}
+
+bool
+config_reload(char *msg, size_t size)
+{
+	static struct config fresh;
+	static struct config_plugin before[CONFIG_PLUGINS];
+	size_t nbefore = nplugins;
+
+	memcpy(before, plugins, sizeof(before));
+	if (read_startup_config(&fresh, log_fault) != 0) {
+		memcpy(plugins, before, sizeof(plugins));
+		nplugins = nbefore;
+		log_error("%s has faults: the running configuration stays in "
+		    "force", args.file);
+		return fail(msg, size, "%s: the running configuration stays "
+		    "in force", first_fault);
+	}
+	if (strcmp(fresh.log_file, lns.config.log_file) != 0)
+		open_log(fresh.log_file);
+	take_over(&fresh);
+	apply();
+	radius_reconfigure();
+	sync_pool_routes(false);
+	first_fault[0] = '\0';
+	read_files(log_fault);
+	sync_pool_routes(true);
+	session_pool_changed();
+	log_warn("configuration loaded again from %s", args.file);
+	snprintf(msg, size, "%s", first_fault);
+	return true;
+}
+
+/* --- set ---------------------------------------------------------------- */
+
+/* What config_check() says of a configuration. */
+struct remarks {
+	char text[8][192];
+	size_t n;
+};
+
+static void
+remark(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	struct remarks *r = arg;
+
+	(void)file;
+	(void)line;
+	if (is_warning(reason))
+		reason += sizeof(CONFIG_WARNING) - 1;
+	if (r->n < sizeof(r->text) / sizeof(r->text[0]))
+		snprintf(r->text[r->n++], sizeof(r->text[0]), "%s", reason);
+}
+
+static bool
+remarked(const struct remarks *r, const char *text)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (strcmp(r->text[i], text) == 0)
+			return true;
+	return false;
+}
+
+/* What can be said of `next` that could not be said of `wanted`; or "". */
+static void
+new_remark(const struct config *next, char *msg, size_t size)
+{
+	struct remarks before = { .n = 0 }, after = { .n = 0 };
+
+	config_check(&wanted, args.file, remark, &before);
+	config_check(next, args.file, remark, &after);
+	msg[0] = '\0';
+	for (size_t i = 0; i < after.n && msg[0] == '\0'; i++)
+		if (!remarked(&before, after.text[i]))
+			snprintf(msg, size, "%s", after.text[i]);
+}
+
+/* A log that cannot be opened is refused, and the old one goes on. */
+static bool
+change_log(const char *where, char *msg, size_t size)
+{
+	char reason[256];
+
+	if (log_open(where, reason, sizeof(reason)))
+		return true;
+	open_log(lns.config.log_file);
+	return fail(msg, size, "log_file: %s", reason);
+}
+
+bool
+config_set_live(const char *name, const char *value, char *msg, size_t size)
+{
+	static struct config next;
+	const struct config_key *k = config_find(name);
+
+	next = wanted;
+	if (!config_set(&next, name, value, msg, size))
+		return false;
+	if (strcmp(name, "log_file") == 0 &&
+	    strcmp(next.log_file, lns.config.log_file) != 0 &&
+	    !change_log(next.log_file, msg, size))
+		return false;
+	new_remark(&next, msg, size);
+	wanted = next;
+	if (k->when == RESTART) {
+		if (!same_key(&wanted, &lns.config, k))
+			snprintf(msg, size, "%s takes effect after a restart",
+			    k->name);
+		return true;
+	}
+	copy_key(&lns.config, &wanted, k);
+	apply();
+	radius_reconfigure();
+	return true;
+}
+
+/* --- showing and writing ------------------------------------------------ */
+
+bool
+config_line(size_t i, bool secrets, char *dst, size_t size)
+{
+	char value[CONFIG_PRINTED];
+
+	if (i == 0) {
+		snprintf(dst, size, "# Current configuration:");
+		return true;
+	}
+	i -= 1;
+	if (i < config_keys_n) {
+		snprintf(dst, size, "set %s %s", config_keys[i].name,
+		    config_print(&wanted, &config_keys[i], secrets, value,
+		    sizeof(value)));
+		return true;
+	}
+	i -= config_keys_n;
+	if (i == 0) {
+		snprintf(dst, size, "# Plugins");
+		return true;
+	}
+	i -= 1;
+	if (i < nplugins) {
+		snprintf(dst, size, "load plugin \"%s\"", plugins[i].name);
+		return true;
+	}
+	if (i > nplugins)
+		return false;
+	snprintf(dst, size, "# end");
+	return true;
+}
+
+/*
+ * Opens the new file, with what the old one has of mode and owner.  -1 with a
+ * reason.  Under `setuid` an owner cannot be given back what we take over: a
+ * file that changes hands unasked is worse than one that is not written.
+ */
+static int
+open_new(const char *path, const char *tmp, char *err, size_t errlen)
+{
+	struct stat st;
+	bool old = stat(path, &st) == 0;
+	int fd;
+
+	if (old && !S_ISREG(st.st_mode)) {
+		fail(err, errlen, "%s: not a regular file", path);
+		return -1;
+	}
+	if (unlink(tmp) < 0 && errno != ENOENT) {
+		fail(err, errlen, "%s: %s", tmp, strerror(errno));
+		return -1;
+	}
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd < 0) {
+		fail(err, errlen, "%s: %s", tmp, strerror(errno));
+		return -1;
+	}
+	if (!old || ((st.st_uid == geteuid() && st.st_gid == getegid()) ||
+	    fchown(fd, st.st_uid, st.st_gid) == 0)) {
+		if (!old || fchmod(fd, st.st_mode & 07777) == 0)
+			return fd;
+		fail(err, errlen, "%s: its mode: %s", path, strerror(errno));
+	} else
+		fail(err, errlen, "%s belongs to user %u, group %u, and this "
+		    "process cannot make such a file: %s", path, st.st_uid,
+		    st.st_gid, strerror(errno));
+	close(fd);
+	unlink(tmp);
+	return -1;
+}
+
+/* All lines, and to the disk.  False with errno set; closes fd in any case. */
+static bool
+write_lines(int fd)
+{
+	static char line[CONFIG_LINE];
+	FILE *f = fdopen(fd, "w");
+	int saved;
+
+	if (f == NULL) {
+		close(fd);
+		return false;
+	}
+	for (size_t i = 0; config_line(i, true, line, sizeof(line)); i++)
+		fprintf(f, "%s\n", line);
+	if (fflush(f) == 0 && !ferror(f) && fsync(fileno(f)) == 0)
+		return fclose(f) == 0;
+	saved = errno;
+	fclose(f);
+	errno = saved;
+	return false;
+}
+
+/* The new name is on the disk when the directory is. */
+static bool
+sync_directory(const char *path)
+{
+	char dir[PATH_MAX];
+	int fd, status;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path) + 1,
+	    path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	status = fsync(fd);
+	close(fd);
+	return status == 0;
+}
+
+/*
+ * Where startup-config really lies, so that a link stays a link.  One that
+ * leads nowhere is not for us to guess at; a file that is not there yet is
+ * made where it is looked for.
+ */
+static bool
+real_path(char path[PATH_MAX], char *err, size_t errlen)
+{
+	struct stat st;
+
+	if (realpath(args.file, path) != NULL)
+		return true;
+	if (errno != ENOENT || lstat(args.file, &st) == 0)
+		return fail(err, errlen, "%s: %s", args.file, strerror(errno));
+	if (realpath(lns.etcdir, path) == NULL || strlen(path) +
+	    strlen(args.file) + 2 > PATH_MAX)
+		return fail(err, errlen, "%s: %s", lns.etcdir,
+		    strerror(errno));
+	strcat(path, "/");
+	strcat(path, strrchr(args.file, '/') != NULL ?
+	    strrchr(args.file, '/') + 1 : args.file);
+	return true;
+}
+
+bool
+config_write(char *err, size_t errlen)
+{
+	char path[PATH_MAX], tmp[PATH_MAX + 8];
+	int fd;
+
+	if (!real_path(path, err, errlen))
+		return false;
+	snprintf(tmp, sizeof(tmp), "%s.new", path);
+	fd = open_new(path, tmp, err, errlen);
+	if (fd < 0)
+		return false;
+	if (!write_lines(fd) || rename(tmp, path) < 0) {
+		fail(err, errlen, "%s: %s; the old file is as it was", path,
+		    strerror(errno));
+		unlink(tmp);
+		return false;
+	}
+	if (!sync_directory(path))
+		log_warn("%s: the directory could not be synced: %s", path,
+		    strerror(errno));
+	err[0] = '\0';
+	return true;
+}
