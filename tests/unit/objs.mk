@@ -52,3 +52,6 @@ privs_test_OBJS = privs.o
 process_test_OBJS = process.o privs.o log.o timer.o
 notify_test_OBJS = notify.o timer.o
 cleanup_test_OBJS = cleanup.o counters.o log.o timer.o
+CONTROL_WIRE_OBJS = control_wire.o digest.o
+control_wire_test_OBJS = $(CONTROL_WIRE_OBJS)
+fuzz_control_OBJS = $(CONTROL_WIRE_OBJS)
