@@ -27,7 +27,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
 	    echo -lnettle -lmnl)
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) -fPIE -I. -pthread \
-	     -DETCDIR='"$(ETCDIR)"' $(PKG_CFLAGS) $(SANFLAGS) $(CFLAGS)
+	     -DETCDIR='"$(ETCDIR)"' -DLIBDIR='"$(LIBDIR)"' $(PKG_CFLAGS) \
+	     $(SANFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
 LIBS	= $(PKG_LIBS)
 ifneq ($(SAN),)
@@ -43,13 +44,16 @@ endif
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm
 FACTS	= config table ippool counters idmap ratelimit seen
-CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro
+CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
-SERVICES = reload speed cleanup process privs notify
+SERVICES = reload speed cleanup process privs notify control plugins
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
+NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o
+# Plugins that come with it: one source file each, which includes plugin.h.
+MODULES	=
 
 UNIT_TESTS = $(patsubst tests/unit/%_test.c,%,$(wildcard tests/unit/*_test.c))
 FUZZERS	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -60,7 +64,7 @@ BENCHES	= $(B)/bench/lacsim $(B)/bench/radresp
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(B)/l2tpns
+all: $(B)/l2tpns $(B)/nsctl $(MODULES:%=$(B)/%.so)
 
 help:
 	@echo 'make              build the daemon into $(B)/'
@@ -86,6 +90,16 @@ $(B)/%.o: %.c Makefile
 $(B)/l2tpns: $(OBJS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(B)/nsctl: $(NSCTL_OBJS)
+	$(CC) $(ALL_LDFLAGS) -Wl,--as-needed -o $@ $^ $(LIBS)
+
+# Nothing is seen of a plugin but what plugin.h declares.
+PLUGIN_CFLAGS = $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -shared \
+	  -fvisibility=hidden -Wl,-z,relro,-z,now,-z,noexecstack
+$(B)/%.so: %.c plugin.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_CFLAGS) -o $@ $<
+
 # --- tests --------------------------------------------------------------
 
 # One line per test: NAME_test_OBJS = the daemon's objects that it links.
@@ -100,6 +114,15 @@ $(B)/unit/%_test: $(B)/unit/%_test.o $$(addprefix $(B)/,$$(%_test_OBJS)) \
     tests/unit/objs.mk
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) -lcmocka \
 	    $($*_test_LIBS)
+
+# Plugins that the tests load, good ones and others.
+TEST_PLUGINS = $(patsubst tests/plugins/%.c,$(B)/plugins/%.so,$(wildcard \
+    tests/plugins/*.c))
+$(B)/plugins/%.so: tests/plugins/%.c plugin.h Makefile
+	@mkdir -p $(@D)
+	$(CC) $(PLUGIN_CFLAGS) -o $@ $<
+$(B)/unit/plugins_test.o: ALL_CFLAGS += -DTEST_PLUGINS='"$(B)/plugins"'
+$(B)/unit/plugins_test: $(TEST_PLUGINS)
 
 check-unit: $(UNIT_TESTS:%=$(B)/unit/%_test)
 	@tests/run-unit.sh $^
@@ -119,7 +142,7 @@ check-replay: $(B)/replay/replay
 FB	= build/fuzz
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_CFLAGS = -std=gnu11 -O1 -g $(WARN) -I. -Itests/unit $(PKG_CFLAGS) \
-	  -DETCDIR='"$(ETCDIR)"' $(FUZZ_SAN)
+	  -DETCDIR='"$(ETCDIR)"' -DLIBDIR='"$(LIBDIR)"' $(FUZZ_SAN)
 $(FB)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
@@ -139,7 +162,7 @@ $(BENCHES) &: FORCE
 	@$(MAKE) --no-print-directory -C tests/bench SAN='$(SAN)'
 FORCE:
 
-check-system: all bench-tools
+check-system: all bench-tools $(TEST_PLUGINS)
 	@tests/run-system.sh '$(B)' $(T)
 
 check:
@@ -172,8 +195,10 @@ CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(ETCDIR) \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
-	install -m 755 $(B)/l2tpns $(DESTDIR)$(SBINDIR)/l2tpns
-	install -m 644 Docs/l2tpns.8 $(DESTDIR)$(MANDIR)/man8/l2tpns.8
+	install -m 755 $(B)/l2tpns $(B)/nsctl $(DESTDIR)$(SBINDIR)
+	$(if $(MODULES),install -m 644 $(MODULES:%=$(B)/%.so) \
+	    $(DESTDIR)$(LIBDIR))
+	install -m 644 Docs/l2tpns.8 Docs/nsctl.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 Docs/startup-config.5 \
 	    $(DESTDIR)$(MANDIR)/man5/startup-config.5
 	@for f in $(CONFIGS); do \

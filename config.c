@@ -58,6 +58,7 @@
 	{ #name, PLACE(name, int64_t), C_TRISTATE, when, dflt, 0, 0, "", help }
 
 #define IFNAME	15	/* IFNAMSIZ without its NUL */
+#define NSCTL_SECRET_GOOD 16
 
 const struct config_key config_keys[] = {
 	INT(debug, LIVE, "0", 0, 5, "",
@@ -204,6 +205,16 @@ const struct config_key config_keys[] = {
 	    "send and receive buffer of the L2TP socket"),
 	BOOL(offload, RESTART, "yes",
 	    "many packets a system call, cut and joined here"),
+	INT(nsctl_port, RESTART, "1702", 0, 65535, "",
+	    "UDP port for nsctl; 0 is none"),
+	SECRET(nsctl_secret, LIVE, "",
+	    "shared with nsctl on other machines, which must sign what they "
+	    "ask for; empty is answered on this machine only"),
+	SECRET(nsctl_secret_old, LIVE, "",
+	    "a second nsctl_secret, good too while the first one is changed"),
+	STRING(plugin_dir, RESTART, LIBDIR,
+	    "directory of plugins; nobody but root may be able to write to it "
+	    "or to the ones above it"),
 };
 
 const size_t config_keys_n = LEN(config_keys);
@@ -574,6 +585,12 @@ accounting_dir_ok(const struct config *c)
 }
 
 static bool
+plugin_dir_ok(const struct config *c)
+{
+	return c->plugin_dir[0] == '/';
+}
+
+static bool
 tundevicename_ok(const struct config *c)
 {
 	return strcmp(c->tundevicename, ".") != 0 &&
@@ -604,6 +621,7 @@ static const struct rule {
 	  "neither an absolute path nor syslog:FACILITY" },
 	{ "pid_file", pid_file_ok, "not an absolute path" },
 	{ "accounting_dir", accounting_dir_ok, "not an absolute path" },
+	{ "plugin_dir", plugin_dir_ok, "not an absolute path" },
 	{ "tundevicename", tundevicename_ok, "no name of a device" },
 	{ "cluster_address", cluster_address_ok, "not a multicast group" },
 	{ "radius_interim", radius_interim_ok, "neither 0 nor at least 60" },
@@ -1072,6 +1090,18 @@ check_cluster(const struct config *c, struct config_report *r)
 		    "bgp_peer1 and bgp_peer2 need as_number");
 }
 
+/* Who sees one signed request can try secrets at home. */
+static void
+check_nsctl(const struct config *c, struct config_report *r)
+{
+	size_t n = strlen(c->nsctl_secret);
+
+	if (n > 0 && n < NSCTL_SECRET_GOOD)
+		config_warn(r, line_of("nsctl_secret", NULL), "nsctl_secret "
+		    "has %zu characters: under %d it may be guessed", n,
+		    NSCTL_SECRET_GOOD);
+}
+
 /* Somebody waits for something that is not there yet. */
 static void
 check_inactive(const struct config *c, struct config_report *r)
@@ -1111,6 +1141,7 @@ config_check(const struct config *c, const char *file, config_fault_fn *fault,
 		    "route the tunnel into itself");
 	check_radius(c, &r);
 	check_cluster(c, &r);
+	check_nsctl(c, &r);
 	check_inactive(c, &r);
 	return r.faults;
 }

@@ -113,6 +113,9 @@ struct config {
 	int64_t radius_accounting_queue;	/* records kept at most */
 	int64_t socket_buffer;			/* bytes */
 	bool offload;
+	int64_t nsctl_port;
+	char nsctl_secret[CONFIG_STRING], nsctl_secret_old[CONFIG_STRING];
+	char plugin_dir[CONFIG_STRING];
 };
 
 /* Fills in every default. */

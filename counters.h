@@ -81,7 +81,14 @@
 	X(throttle_dropped, "packets of throttled sessions dropped: queue full")\
 	X(throttle_no_memory, "packets of throttled sessions dropped: no memory")\
 	X(packets_snooped, "copies of intercepted packets sent")	       \
-	X(snoop_errors, "copies of intercepted packets that were not sent")
+	X(snoop_errors, "copies of intercepted packets that were not sent")    \
+	/* nsctl */							       \
+	X(nsctl_requests, "nsctl requests served")			       \
+	X(nsctl_refused, "nsctl requests dropped: unsigned or wrongly signed") \
+	X(nsctl_malformed, "nsctl requests dropped as malformed")	       \
+	X(nsctl_replayed, "nsctl requests dropped: they had come before")      \
+	X(nsctl_late, "nsctl requests dropped: the clocks are apart")	       \
+	X(nsctl_limited, "nsctl requests dropped: over 100 a second")
 
 struct counters {
 #define X(name, help) uint64_t name;

@@ -31,6 +31,7 @@
 
 #include <string.h>
 
+#include "control_proto.h"
 #include "forward_io.h"
 #include "icmp.h"
 #include "ipv4.h"
@@ -176,7 +177,7 @@ static const struct own_port {
 	{ IPV4_TCP, 23 },		/* CLI */
 	{ IPV4_TCP, 179 },		/* BGP */
 	{ IPV4_UDP, L2TP_PORT },
-	{ IPV4_UDP, 1702 },		/* nsctl */
+	{ IPV4_UDP, CONTROL_PORT },	/* nsctl, if nsctl_port is not another */
 	{ IPV4_UDP, 32792 },		/* cluster */
 };
 
@@ -190,6 +191,8 @@ is_own_port(const uint8_t *ip, const struct ipv4 *h)
 	    h->offset != 0 || !tun_address_own(h->dst))
 		return false;
 	if (!ipv4_ports(ip, h, &src, &dst))
+		return true;
+	if (h->protocol == IPV4_UDP && dst == lns.config.nsctl_port)
 		return true;
 	for (i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++)
 		if (own_ports[i].protocol == h->protocol &&

@@ -23,6 +23,7 @@
 
 #include "accounting.h"
 #include "cleanup.h"
+#include "control.h"
 #include "digest.h"
 #include "forward.h"
 #include "icmp.h"
@@ -30,6 +31,7 @@
 #include "log.h"
 #include "loop.h"
 #include "notify.h"
+#include "plugins.h"
 #include "privs.h"
 #include "process.h"
 #include "radius.h"
@@ -282,6 +284,8 @@ start(void)
 	config_start_files();
 	speed_init();
 	cleanup_init();
+	if (!control_init(err, sizeof(err)))
+		log_error("nsctl: %s", err);
 	loop_on_signal(SIGHUP, reload);
 	loop_on_signal(SIGTERM, stop_quietly);
 	loop_on_signal(SIGINT, stop_quietly);
@@ -310,6 +314,8 @@ settle(void)
 static void
 stop(void)
 {
+	control_exit();
+	plugins_exit();
 	session_reap();
 	tunnel_reap();
 	forward_flush();

@@ -1,5 +1,5 @@
 /*
- * plugins.h - the host's side of plugins: loading, removing, listing
+ * plugins.h - the host's side of plugins: loading, removing, listing, calling
  *
  * (plugin.h is what a plugin includes.)
  */
@@ -8,16 +8,90 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "plugin.h"
+
+/*
+ * One row an event: its name, where it is called, its fields.  The row is the
+ * enum, the symbol that is looked up (plugin_NAME), the typed call
+ * (int plugin_NAME(struct param_NAME *)) and the list that is shown.
+ */
+#define PLUGIN_EVENT_ROWS(X)						       \
+	X(timer, "each second", "time_now")				       \
+	X(control, "a command of nsctl that the server does not know",	       \
+	    "buf, l, source_ip, source_port, response, response_length, "      \
+	    "send_response, type, id, data, data_length, argc, argv, is_error")
+
+enum plugin_event {
+#define X(name, when, fields) PE_##name,
+	PLUGIN_EVENT_ROWS(X)
+#undef X
+	PLUGIN_EVENTS
+};
+
+struct plugin_event_row {
+	const char *name, *when, *fields;
+};
+extern const struct plugin_event_row plugin_events[PLUGIN_EVENTS];
+
+/* Bit 1 << PE_... is set while a loaded plugin has that event's function. */
+extern uint32_t plugin_hooks;
+
+static inline bool
+plugin_wanted(enum plugin_event event)
+{
+	return (plugin_hooks & UINT32_C(1) << event) != 0;
+}
+
+/*
+ * Calls the event's function of each plugin in load order; param is the
+ * event's struct param_NAME.  PLUGIN_RET_OK when all of them, or none, said
+ * so; else what the last one called said, whose name goes to *by (NULL: not
+ * wanted).  Anything may have been called from in there, plugin_remove() too;
+ * *by is good until the end of the turn.
+ */
+int plugin_call(enum plugin_event, void *param, const char **by);
+
+/* Before anything else: where plugins lie.  dir must stay. */
+void plugins_init(const char *dir);
 
 /*
  * Loads NAME.so from plugin_dir: name and ownership are checked, the API
  * version must match, plugin_init() must agree.  False with a reason in err.
  */
 bool plugin_load(const char *name, char *err, size_t errlen);
+
+/*
+ * plugin_done(), then gone.  While a call into any plugin is on the stack it
+ * hears of no further events, and the rest is done at the end of the turn.
+ */
 bool plugin_remove(const char *name, char *err, size_t errlen);
+
+/* Only looks whether the file may be loaded; nothing of it runs. */
+bool plugin_check(const char *name, char *err, size_t errlen);
+
+/*
+ * The `load plugin` lines of startup-config, at start and after each reload:
+ * loads those that are not, and removes those that the lines before had and
+ * these have not.  What was loaded by hand stays.  Faults go to the log.
+ */
+void plugins_apply(const struct config_plugin *, size_t n);
+
+/*
+ * What `write memory` writes: the ith of the plugins that startup-config
+ * names or that are loaded, without those removed by hand; NULL past the end.
+ */
+const char *plugin_line(size_t i);
 
 /* The nth loaded plugin's name, in load order; NULL past the end. */
 const char *plugin_name(size_t n);
+
+/*
+ * The ith line of help of all plugins' control commands, NULL past the end.
+ */
+const char *plugin_help(size_t i);
 
 /* Removes all, the last loaded first. */
 void plugins_exit(void);

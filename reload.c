@@ -36,6 +36,7 @@
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
+#include "plugins.h"
 #include "radius.h"
 #include "secrets.h"
 #include "session.h"
@@ -154,7 +155,6 @@ check_mode(const char *path, bool secret, config_fault_fn *fault)
 static int
 read_startup_config(struct config *c, config_fault_fn *fault)
 {
-	char text[128];
 	int faults;
 
 	first_fault[0] = '\0';
@@ -163,12 +163,7 @@ read_startup_config(struct config *c, config_fault_fn *fault)
 	if (faults < 0)
 		return faults;
 	check_mode(args.file, c->l2tp_secret[0] != '\0' ||
-	    c->radius_secret[0] != '\0', fault);
-	for (size_t i = 0; i < nplugins; i++) {
-		snprintf(text, sizeof(text), CONFIG_WARNING "load plugin %s: "
-		    "this version has no plugins yet", plugins[i].name);
-		fault(args.file, 0, text, NULL);
-	}
+	    c->radius_secret[0] != '\0' || c->nsctl_secret[0] != '\0', fault);
 	return faults + config_check(c, args.file, fault, NULL);
 }
 
@@ -311,6 +306,22 @@ config_start_files(void)
 {
 	read_files(log_fault);
 	sync_pool_routes(true);
+	plugins_init(lns.config.plugin_dir);
+	plugins_apply(plugins, nplugins);
+}
+
+/* A plugin that cannot be loaded does not keep the server from running. */
+static void
+check_plugins(config_fault_fn *fault)
+{
+	struct config_report r = { .file = args.file, .fn = fault };
+	char err[512];
+
+	plugins_init(lns.config.plugin_dir);
+	for (size_t i = 0; i < nplugins; i++)
+		if (!plugin_check(plugins[i].name, err, sizeof(err)))
+			config_warn(&r, 0, "load plugin %s: %s",
+			    plugins[i].name, err);
 }
 
 bool
@@ -322,6 +333,7 @@ config_check_files(const struct config_args *a)
 	set_etcdir(args.file);
 	faults = read_startup_config(&lns.config, print_fault);
 	faults |= read_files(print_fault);
+	check_plugins(print_fault);
 	if (faults == 0)
 		printf("%s: no faults\n", args.file);
 	return faults == 0;
@@ -379,6 +391,7 @@ config_reload(char *msg, size_t size)
 	read_files(log_fault);
 	sync_pool_routes(true);
 	session_pool_changed();
+	plugins_apply(plugins, nplugins);
 	log_warn("configuration loaded again from %s", args.file);
 	snprintf(msg, size, "%s", first_fault);
 	return true;
@@ -491,11 +504,11 @@ config_line(size_t i, bool secrets, char *dst, size_t size)
 		return true;
 	}
 	i -= 1;
-	if (i < nplugins) {
-		snprintf(dst, size, "load plugin \"%s\"", plugins[i].name);
+	if (plugin_line(i) != NULL) {
+		snprintf(dst, size, "load plugin \"%s\"", plugin_line(i));
 		return true;
 	}
-	if (i > nplugins)
+	if (i > 0 && plugin_line(i - 1) == NULL)
 		return false;
 	snprintf(dst, size, "# end");
 	return true;

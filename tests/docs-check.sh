@@ -90,7 +90,7 @@ build/l2tpns -t -c "$tmp/etc/startup-config" >"$tmp/faults" ||
 [ -s "$tmp/etc/startup-config" ] || wrong "README.md sets nothing"
 
 # Manual pages without complaints, by whatever is there to complain.
-for m in Docs/l2tpns.8 Docs/startup-config.5; do
+for m in Docs/l2tpns.8 Docs/nsctl.8 Docs/startup-config.5; do
 	if command -v groff >/dev/null; then
 		groff -man -mdoc -ww -z "$m" 2>"$tmp/roff"
 		[ ! -s "$tmp/roff" ] || wrong "$(cat "$tmp/roff")"

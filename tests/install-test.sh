@@ -13,6 +13,8 @@ for f in startup-config ip_pool users build-garden ppp-secrets; do
 	echo "# edited" >> "$root/etc/l2tpns/$f"
 done
 test -x "$root/usr/sbin/l2tpns"
+test -x "$root/usr/sbin/nsctl"
+test -d "$root/usr/lib/l2tpns"
 make -s install DESTDIR="$root"
 for f in startup-config ip_pool users build-garden ppp-secrets; do
 	grep -q '^# edited' "$root/etc/l2tpns/$f"
@@ -31,6 +33,13 @@ status=0
 test $status -eq 1
 grep -q "^$root/bad:1: " "$root/faults"
 
+"$root/usr/sbin/nsctl" -V | grep -q '^nsctl '
+"$root/usr/sbin/nsctl" --help | grep -q '^Usage:'
+status=0
+"$root/usr/sbin/nsctl" > /dev/null 2> "$root/usage" || status=$?
+test $status -eq 2
+grep -q '^Usage:' "$root/usage"
+
 # Position independent, full RELRO, no executable stack, stack protector.
 elf=$(readelf -hldsW "$root/usr/sbin/l2tpns")
 echo "$elf" | grep -q 'Type: *DYN'
@@ -41,7 +50,7 @@ echo "$elf" | grep -q '__stack_chk_fail'
 echo "$elf" | grep -q '_chk@'
 
 # The manual pages can be read, and what the documents say is there.
-for m in man8/l2tpns.8 man5/startup-config.5; do
+for m in man8/l2tpns.8 man8/nsctl.8 man5/startup-config.5; do
 	test -s "$root/usr/share/man/$m"
 done
 tests/docs-check.sh

@@ -23,6 +23,7 @@
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
+#include "plugins.h"
 #include "radius.h"
 #include "reload.h"
 #include "secrets.h"
@@ -66,6 +67,31 @@ void session_pool_changed(void) { pool_changed++; }
 uint32_t tun_default_address(void) { return 0x7f000001; }
 void tun_route_add(uint32_t a, uint8_t l) { (void)a, (void)l, routes++; }
 void tun_route_del(uint32_t a, uint8_t l) { (void)a, (void)l, routes--; }
+
+static const struct config_plugin *plugin_list;
+static size_t plugin_list_n;
+
+void plugins_init(const char *where) { (void)where; }
+
+void
+plugins_apply(const struct config_plugin *list, size_t n)
+{
+	plugin_list = list;
+	plugin_list_n = n;
+}
+
+const char *
+plugin_line(size_t i)
+{
+	return i < plugin_list_n ? plugin_list[i].name : NULL;
+}
+
+bool
+plugin_check(const char *name, char *err, size_t errlen)
+{
+	snprintf(err, errlen, "there is no %s", name);
+	return false;
+}
 
 /* --- a directory with a configuration in it ------------------------------- */
 
@@ -118,6 +144,7 @@ static int
 setup(void **state)
 {
 	(void)state;
+	plugin_list_n = 0;
 	strcpy(dir, "/tmp/reload_test.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	snprintf(file, sizeof(file), "%s/startup-config", dir);
@@ -561,6 +588,7 @@ test_plugins_are_kept(void **state)
 {
 	(void)state;
 	begin("load plugin \"garden\"\nload plugin autosnoop\n");
+	config_start_files();
 	assert_true(config_write(msg, sizeof(msg)));
 	assert_non_null(strstr(get(file), "# Plugins\n"
 	    "load plugin \"garden\"\nload plugin \"autosnoop\"\n# end\n"));
@@ -569,6 +597,10 @@ test_plugins_are_kept(void **state)
 	assert_false(config_reload(msg, sizeof(msg)));
 	assert_true(config_write(msg, sizeof(msg)));
 	assert_non_null(strstr(get(file), "load plugin \"garden\"\n"));
+	put("startup-config", "load plugin autosnoop\n");
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_int_equal(plugin_list_n, 1);
+	assert_string_equal(plugin_list[0].name, "autosnoop");
 }
 
 /* --- write ------------------------------------------------------------------ */

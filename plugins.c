@@ -1,0 +1,621 @@
+/*
+ * plugins.c - the host's side of plugins: loading, removing, calling
+ *
+ * A plugin runs with all that the server may do, so what is loaded must be
+ * what root has put there: the name is a name and no path, the directory is
+ * plugin_dir, and neither the file nor any directory above it can be changed,
+ * or led elsewhere by a symbolic link, by anybody but root.  Since only root
+ * could change anything between the look and the dlopen(), the order of the
+ * two does not matter.
+ *
+ * An event is a row of PLUGIN_EVENT_ROWS() in plugins.h.  The functions of a
+ * plugin are looked up once, when it is loaded; plugin_hooks has a bit for
+ * each event that anybody wants, so that one that nobody wants costs a test.
+ *
+ * Code that is on the stack must not be unmapped: as long as any call into a
+ * plugin has not returned, plugin_remove() only marks, and the hook at the end
+ * of the turn does it.
+ *
+ * Owns:     the list of plugins, in load order; the timer of the event timer.
+ * Calls:    dlopen(3); the plugins.  log, loop, timer.
+ * Lifetime: a plugin from plugin_load() to plugin_remove() or plugins_exit().
+ */
+#define _GNU_SOURCE 1			/* O_PATH */
+#include "plugins.h"
+
+#include <sys/stat.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "l2tpns.h"
+#include "log.h"
+#include "loop.h"
+#include "timer.h"
+
+#define NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+#define NAME_LEN	64
+#define EVENT_TIMER_MS	1000
+#define ANSWER_MAX	4096
+
+struct plugin {
+	char name[NAME_LEN + 1];
+	void *handle;
+	void (*event[PLUGIN_EVENTS])(void);	/* NULL: not wanted */
+	void (*done)(void);
+	const char *const *help;
+	struct pluginfuncs funcs;	/* its own copy */
+	bool removing;			/* at the end of this turn */
+	struct plugin *next;
+};
+
+const struct plugin_event_row plugin_events[PLUGIN_EVENTS] = {
+#define X(name, when, fields) { #name, when, fields },
+	PLUGIN_EVENT_ROWS(X)
+#undef X
+};
+
+/* Each event's function is called through its own type. */
+#define X(name, when, fields)						       \
+static int								       \
+call_##name(void (*f)(void), void *param)				       \
+{									       \
+	return ((int (*)(struct param_##name *))f)(param);		       \
+}
+PLUGIN_EVENT_ROWS(X)
+#undef X
+
+static int (*const event_calls[PLUGIN_EVENTS])(void (*)(void), void *) = {
+#define X(name, when, fields) call_##name,
+	PLUGIN_EVENT_ROWS(X)
+#undef X
+};
+
+uint32_t plugin_hooks;
+
+static const char *plugin_dir;
+static struct plugin *plugins;
+static struct config_plugin lines[CONFIG_PLUGINS];	/* of startup-config */
+static size_t lines_n;
+static unsigned int depth;		/* calls into plugins on the stack */
+static struct timer second_timer;
+static uint64_t second_due;
+
+/* Writes a reason; always false. */
+static bool __attribute__((format(printf, 3, 4)))
+refuse(char *err, size_t errlen, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(err, errlen, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* --- what plugins are offered ------------------------------------------- */
+
+static void __attribute__((format(printf, 4, 5)))
+host_log(int level, uint32_t s, uint32_t t, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (level < LOG_L_CRIT)
+		level = LOG_L_CRIT;
+	if (level >= LOG_LEVELS)
+		level = LOG_LEVELS - 1;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line((enum log_level)level, t, s, "%s", text);
+}
+
+static void __attribute__((format(printf, 3, 4)))
+host_control_answer(struct param_control *p, int is_error, const char *fmt,
+    ...)
+{
+	char text[ANSWER_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	free(p->response);
+	p->response = strdup(text);	/* NULL: an answer without text */
+	p->response_length = p->response != NULL ? (int)strlen(text) : 0;
+	p->send_response = 1;
+	p->is_error = is_error;
+}
+
+static const struct pluginfuncs host_functions = {
+	.size = sizeof(struct pluginfuncs),
+	.version = L2TPNS_VERSION,
+	.log = host_log,
+	.control_answer = host_control_answer,
+};
+
+/* --- may this file be loaded? ------------------------------------------- */
+
+static bool
+is_name(const char *name)
+{
+	size_t n = strspn(name, NAME_CHARS);
+
+	return n >= 1 && n <= NAME_LEN && name[n] == '\0';
+}
+
+/* Only root may be able to change what fd is. */
+static bool
+check_owner(int fd, const char *path, mode_t type, char *err, size_t errlen)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return refuse(err, errlen, "%s: %s", path, strerror(errno));
+	if ((st.st_mode & S_IFMT) != type)
+		return refuse(err, errlen, "%s is no %s", path,
+		    type == S_IFDIR ? "directory" : "ordinary file");
+	if (st.st_uid != 0)
+		return refuse(err, errlen, "%s does not belong to root", path);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return refuse(err, errlen, "others than root can write to %s",
+		    path);
+	return true;
+}
+
+/* openat(), which refuses symbolic links, and check_owner() on the result. */
+static int
+open_checked(int at, const char *name, const char *path, mode_t type,
+    char *err, size_t errlen)
+{
+	int flags = O_NOFOLLOW | O_CLOEXEC | O_PATH, fd;
+	struct stat st;
+
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode)) {
+		refuse(err, errlen, "%s is a symbolic link", path);
+		return -1;
+	}
+	fd = openat(at, name, flags);
+	if (fd < 0 && errno == ENOENT) {
+		refuse(err, errlen, "there is no %s", path);
+		return -1;
+	}
+	if (fd < 0) {
+		refuse(err, errlen, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (!check_owner(fd, path, type, err, errlen)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Walks down from the root; the directory's descriptor, or -1. */
+static int
+open_dir(const char *dir, char *err, size_t errlen)
+{
+	char path[CONFIG_STRING], name[CONFIG_STRING];
+	size_t at = 0, n;
+	int fd, next;
+
+	if (dir[0] != '/' || strlen(dir) >= sizeof(path)) {
+		refuse(err, errlen, "plugin_dir is not an absolute path");
+		return -1;
+	}
+	fd = open_checked(AT_FDCWD, "/", "/", S_IFDIR, err, errlen);
+	while (fd >= 0) {
+		at += strspn(dir + at, "/");
+		n = strcspn(dir + at, "/");
+		if (n == 0)
+			break;
+		snprintf(name, sizeof(name), "%.*s", (int)n, dir + at);
+		at += n;
+		snprintf(path, sizeof(path), "%.*s", (int)at, dir);
+		next = open_checked(fd, name, path, S_IFDIR, err, errlen);
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+/* Writes the file's path; false, with a reason, if it may not be loaded. */
+static bool
+find_file(const char *name, char *path, size_t size, char *err, size_t errlen)
+{
+	char file[NAME_LEN + sizeof(".so")];
+	int dir, fd;
+
+	if (!is_name(name))
+		return refuse(err, errlen, "\"%.80s\" is no name of a plugin",
+		    name);
+	dir = open_dir(plugin_dir, err, errlen);
+	if (dir < 0)
+		return false;
+	snprintf(file, sizeof(file), "%s.so", name);
+	snprintf(path, size, "%s/%s", plugin_dir, file);
+	fd = open_checked(dir, file, path, S_IFREG, err, errlen);
+	close(dir);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+bool
+plugin_check(const char *name, char *err, size_t errlen)
+{
+	char path[CONFIG_STRING + NAME_LEN + sizeof("/.so")];
+
+	return find_file(name, path, sizeof(path), err, errlen);
+}
+
+/* --- the list ------------------------------------------------------------ */
+
+static struct plugin *
+find(const char *name)
+{
+	struct plugin *p;
+
+	for (p = plugins; p != NULL; p = p->next)
+		if (strcmp(p->name, name) == 0)
+			return p;
+	return NULL;
+}
+
+static void second(struct timer *);
+
+/* After the list has changed. */
+static void
+note_hooks(void)
+{
+	struct plugin *p;
+	unsigned int e;
+
+	plugin_hooks = 0;
+	for (p = plugins; p != NULL; p = p->next)
+		for (e = 0; e < PLUGIN_EVENTS; e++)
+			if (p->event[e] != NULL && !p->removing)
+				plugin_hooks |= UINT32_C(1) << e;
+	if (!plugin_wanted(PE_timer)) {
+		timer_disarm(&second_timer);
+	} else if (!timer_armed(&second_timer)) {
+		second_timer.fire = second;
+		second_due = timer_now() + EVENT_TIMER_MS;
+		timer_arm(&second_timer, EVENT_TIMER_MS);
+	}
+}
+
+/* --- calling ------------------------------------------------------------- */
+
+int
+plugin_call(enum plugin_event event, void *param, const char **by)
+{
+	static struct log_limit limit;
+	int ret = PLUGIN_RET_OK;
+	struct plugin *p;
+
+	if (!plugin_wanted(event))
+		return PLUGIN_RET_OK;
+	depth++;
+	for (p = plugins; p != NULL; p = p->next) {
+		if (p->event[event] == NULL || p->removing)
+			continue;
+		if (by != NULL)
+			*by = p->name;
+		ret = event_calls[event](p->event[event], param);
+		if (ret == PLUGIN_RET_OK)
+			continue;
+		if (ret != PLUGIN_RET_STOP) {
+			log_limited(&limit, LOG_L_ERROR, 0, 0, "plugin %s: "
+			    "plugin_%s returned %d, an error", p->name,
+			    plugin_events[event].name, ret);
+			ret = PLUGIN_RET_ERROR;
+		}
+		break;
+	}
+	depth--;
+	return ret;
+}
+
+/*
+ * The event timer, once each second without drift; what a stalled second has
+ * missed is not made up for.
+ */
+static void
+second(struct timer *t)
+{
+	struct param_timer param = { .time_now = timer_wall() };
+	uint64_t now = timer_now();
+
+	second_due += EVENT_TIMER_MS;
+	if (second_due <= now)
+		second_due = now + EVENT_TIMER_MS;
+	timer_arm(t, second_due - now);
+	plugin_call(PE_timer, &param, NULL);
+}
+
+/* --- loading ------------------------------------------------------------- */
+
+static void
+log_loaded(const struct plugin *p)
+{
+	char text[512] = "";
+	size_t n = 0;
+	unsigned int e;
+
+	for (e = 0; e < PLUGIN_EVENTS; e++)
+		if (p->event[e] != NULL && n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n,
+			    "%s%s", n > 0 ? ", " : "", plugin_events[e].name);
+	log_warn("plugin %s loaded, takes part in: %s", p->name,
+	    n > 0 ? text : "nothing");
+}
+
+/* Looks at the file that is mapped now; false if it is none of ours. */
+static bool
+resolve(struct plugin *p, char *err, size_t errlen)
+{
+	const int *version = dlsym(p->handle, "plugin_api_version");
+	const struct plugin *other;
+	char symbol[64];
+	unsigned int e;
+
+	if (version == NULL)
+		return refuse(err, errlen, "%s.so is no plugin: it has no "
+		    "plugin_api_version", p->name);
+	if (*version != PLUGIN_API_VERSION)
+		return refuse(err, errlen, "%s.so is made for version %d of "
+		    "the plugin interface, this is %d: compile it again",
+		    p->name, *version, PLUGIN_API_VERSION);
+	for (other = plugins; other != NULL; other = other->next)
+		if (other->handle == p->handle)
+			return refuse(err, errlen, "%s.so is the same file as "
+			    "%s.so, which is loaded", p->name, other->name);
+	for (e = 0; e < PLUGIN_EVENTS; e++) {
+		snprintf(symbol, sizeof(symbol), "plugin_%s",
+		    plugin_events[e].name);
+		p->event[e] = (void (*)(void))dlsym(p->handle, symbol);
+	}
+	p->done = (void (*)(void))dlsym(p->handle, "plugin_done");
+	p->help = dlsym(p->handle, "plugin_control_help");
+	return true;
+}
+
+static bool
+init(struct plugin *p, char *err, size_t errlen)
+{
+	int (*f)(struct pluginfuncs *) =
+	    (int (*)(struct pluginfuncs *))dlsym(p->handle, "plugin_init");
+	int ok;
+
+	if (f == NULL)
+		return true;
+	p->funcs = host_functions;
+	depth++;
+	ok = f(&p->funcs);
+	depth--;
+	return ok || refuse(err, errlen, "the plugin %s does not want to run "
+	    "(plugin_init); see the log", p->name);
+}
+
+static void
+append(struct plugin *p)
+{
+	struct plugin **end = &plugins;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = p;
+	note_hooks();
+}
+
+bool
+plugin_load(const char *name, char *err, size_t errlen)
+{
+	char path[CONFIG_STRING + NAME_LEN + sizeof("/.so")];
+	struct plugin *p = find(name);
+
+	if (p != NULL)
+		return refuse(err, errlen, "the plugin %s is %s", name,
+		    p->removing ? "just being removed" : "loaded already");
+	if (!find_file(name, path, sizeof(path), err, errlen))
+		return false;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return refuse(err, errlen, "%s", strerror(errno));
+	strcpy(p->name, name);
+	p->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (p->handle == NULL) {
+		refuse(err, errlen, "%s", dlerror());
+		free(p);
+		return false;
+	}
+	if (!resolve(p, err, errlen) || !init(p, err, errlen)) {
+		dlclose(p->handle);
+		free(p);
+		return false;
+	}
+	append(p);
+	log_loaded(p);
+	return true;
+}
+
+/* --- removing ------------------------------------------------------------ */
+
+/* Takes it off the list first: plugin_done() may call us. */
+static void
+remove_now(struct plugin *p)
+{
+	struct plugin **pp = &plugins;
+
+	while (*pp != p)
+		pp = &(*pp)->next;
+	*pp = p->next;
+	note_hooks();
+	if (p->done != NULL) {
+		depth++;
+		p->done();
+		depth--;
+	}
+	log_warn("plugin %s removed", p->name);
+	dlclose(p->handle);
+	free(p);
+}
+
+static void
+remove_marked(void)
+{
+	struct plugin *p = plugins;
+
+	while (p != NULL) {
+		if (p->removing) {
+			remove_now(p);
+			p = plugins;	/* plugin_done() may do anything */
+		} else
+			p = p->next;
+	}
+}
+
+/* The line of a plugin that somebody removes by hand is not to come back. */
+static void
+drop_line(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < lines_n; i++)
+		if (strcmp(lines[i].name, name) == 0)
+			break;
+	if (i == lines_n)
+		return;
+	lines_n--;
+	memmove(&lines[i], &lines[i + 1], (lines_n - i) * sizeof(lines[0]));
+}
+
+bool
+plugin_remove(const char *name, char *err, size_t errlen)
+{
+	struct plugin *p = find(name);
+
+	if (p == NULL || p->removing)
+		return refuse(err, errlen, "the plugin %.80s is not loaded",
+		    name);
+	drop_line(name);
+	if (depth > 0) {
+		p->removing = true;
+		note_hooks();
+	} else
+		remove_now(p);
+	return true;
+}
+
+/* --- from outside -------------------------------------------------------- */
+
+static bool
+is_listed(const char *name, const struct config_plugin *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A loaded plugin that the lines before had and these have not. */
+static struct plugin *
+find_dropped(const struct config_plugin *list, size_t n)
+{
+	struct plugin *p;
+
+	for (p = plugins; p != NULL; p = p->next)
+		if (!p->removing && is_listed(p->name, lines, lines_n) &&
+		    !is_listed(p->name, list, n))
+			return p;
+	return NULL;
+}
+
+void
+plugins_apply(const struct config_plugin *list, size_t n)
+{
+	char err[512];
+	struct plugin *p;
+
+	while ((p = find_dropped(list, n)) != NULL)
+		plugin_remove(p->name, err, sizeof(err));
+	memcpy(lines, list, n * sizeof(lines[0]));
+	lines_n = n;
+	for (size_t i = 0; i < n; i++)
+		if (find(list[i].name) == NULL &&
+		    !plugin_load(list[i].name, err, sizeof(err)))
+			log_error("load plugin %s: %s", list[i].name, err);
+}
+
+const char *
+plugin_line(size_t i)
+{
+	struct plugin *p;
+
+	if (i < lines_n)
+		return lines[i].name;
+	i -= lines_n;
+	for (p = plugins; p != NULL; p = p->next)
+		if (!p->removing && !is_listed(p->name, lines, lines_n) &&
+		    i-- == 0)
+			return p->name;
+	return NULL;
+}
+
+const char *
+plugin_name(size_t n)
+{
+	struct plugin *p;
+
+	for (p = plugins; p != NULL; p = p->next)
+		if (!p->removing && n-- == 0)
+			return p->name;
+	return NULL;
+}
+
+const char *
+plugin_help(size_t i)
+{
+	const char *const *line;
+	struct plugin *p;
+
+	for (p = plugins; p != NULL; p = p->next) {
+		if (p->help == NULL || p->removing)
+			continue;
+		for (line = p->help; *line != NULL; line++)
+			if (i-- == 0)
+				return *line;
+	}
+	return NULL;
+}
+
+void
+plugins_init(const char *dir)
+{
+	static struct loop_hook hook = { .run = remove_marked };
+
+	plugin_dir = dir;
+	loop_at_turn_end(&hook);
+}
+
+void
+plugins_exit(void)
+{
+	struct plugin *p;
+
+	while (plugins != NULL) {
+		for (p = plugins; p->next != NULL; p = p->next)
+			continue;
+		remove_now(p);
+	}
+}
