@@ -30,7 +30,7 @@ ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) -fPIE -I. -pthread \
 	     -DETCDIR='"$(ETCDIR)"' -DLIBDIR='"$(LIBDIR)"' $(PKG_CFLAGS) \
 	     $(SANFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack $(SANFLAGS) $(LDFLAGS)
-LIBS	= $(PKG_LIBS)
+LIBS	= $(PKG_LIBS) -lcli -lcrypt
 ifneq ($(SAN),)
 SANFLAGS = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
@@ -48,7 +48,8 @@ CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
-SERVICES = reload speed cleanup process privs notify control plugins
+SERVICES = reload speed cleanup process privs notify control plugins \
+	  users command cli_telnet cli cli_term
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o

@@ -21,6 +21,7 @@ enum command_level { FOR_ALL, FOR_ENABLED };
 
 #define IN_EXEC		1	/* at `hostname>` and `hostname#` */
 #define IN_CONFIG	2	/* at `hostname(config)#` */
+#define IN_FULL		4	/* never abbreviated, in nobody's way: `shutdown` */
 
 /* One argument, for `?`, the synopsis and completion. */
 struct command_arg {
@@ -32,6 +33,7 @@ struct command_arg {
 	 * terminal's process, so only over static tables (config keys).
 	 */
 	const char *(*word)(size_t n);
+	const char *(*word_help)(size_t n);	/* of that word, or NULL */
 };
 #define ARG_OPTIONAL	1
 #define ARG_MANY	2	/* may be given again and again */
@@ -45,11 +47,17 @@ struct command {
 	unsigned int modes;		/* IN_EXEC | IN_CONFIG */
 	const struct command_arg *args;	/* ended by a NULL name, or NULL */
 	const char *help;		/* one line, lower case, no full stop */
+	/* NULL: `exit` and the like, which the terminal does by itself */
 	void (*run)(struct command_run *);
 };
 
 extern const struct command commands[];
 extern const size_t commands_n;
+
+/* What is said of a word that stands before others: `show`, `no`. */
+struct command_group { const char *words, *help; };
+extern const struct command_group command_groups[];
+extern const size_t command_groups_n;
 
 /* One command line on its way; owned by cli.c. */
 struct command_run {
@@ -85,8 +93,9 @@ void command_audit(const struct command_run *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
- * The row that these words name, abbreviated as far as unique, in this mode;
- * *used says how many words were its own.  NULL when none or several match.
+ * The row that these words name, abbreviated as far as unique in this mode (an
+ * exact word before those that it begins); *used says how many words were its
+ * own.  NULL when none or several match.
  */
 const struct command *command_find(int argc, char *const *argv,
     unsigned int mode, int *used);
@@ -129,5 +138,6 @@ void do_shutdown(struct command_run *);
 void do_debug(struct command_run *);
 void do_no_debug(struct command_run *);
 void do_terminal_width(struct command_run *);
+void do_terminal_length(struct command_run *);
 
 #endif

@@ -173,8 +173,9 @@ const struct config_key config_keys[] = {
 	    "Max-Failure of RFC 1661 4.6"),
 	INT(packet_limit, LIVE, "0", 0, 10000000, "packets/0.1 s",
 	    "packets passed for one session; 0 is no limit"),
-	IPV4(cli_bind_address, INACTIVE, "0.0.0.0",
-	    "address that the command line listens on"),
+	IPV4(cli_bind_address, RESTART, "0.0.0.0",
+	    "address that the command line listens on; 0.0.0.0 is every one, "
+	    "but 127.0.0.1 as long as there is no users file"),
 
 	BOOL(l2tp_require_secret, LIVE, "no",
 	    "challenge every LAC: no tunnel without l2tp_secret"),
@@ -201,6 +202,10 @@ const struct config_key config_keys[] = {
 	    "RADIUS requests waiting for a reply at most"),
 	INT(radius_accounting_queue, LIVE, "65536", 1, 16777216, "records",
 	    "accounting records kept at most while no server answers"),
+	INT(cli_port, RESTART, "23", 1, 65535, "",
+	    "TCP port of the command line"),
+	INT(cli_idle_timeout, LIVE, "600", 0, 86400, "s",
+	    "silence after which a terminal is disconnected; 0 is never"),
 	INT(socket_buffer, RESTART, "8388608", 65536, 1073741824, "bytes",
 	    "send and receive buffer of the L2TP socket"),
 	BOOL(offload, RESTART, "yes",

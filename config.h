@@ -111,6 +111,8 @@ struct config {
 	int64_t radius_require_message_authenticator;	/* config_tristate */
 	int64_t radius_max_outstanding;
 	int64_t radius_accounting_queue;	/* records kept at most */
+	int64_t cli_port;
+	int64_t cli_idle_timeout;		/* s */
 	int64_t socket_buffer;			/* bytes */
 	bool offload;
 	int64_t nsctl_port;

@@ -23,6 +23,7 @@
 
 #include "accounting.h"
 #include "cleanup.h"
+#include "cli.h"
 #include "control.h"
 #include "digest.h"
 #include "forward.h"
@@ -43,6 +44,7 @@
 #include "table.h"
 #include "tun.h"
 #include "tunnel.h"
+#include "users.h"
 
 #define STOP_POLL_MS	50
 #define STOP_QUIET_MS	3000	/* SIGTERM: for accounting to be answered */
@@ -286,6 +288,7 @@ start(void)
 	cleanup_init();
 	if (!control_init(err, sizeof(err)))
 		log_error("nsctl: %s", err);
+	cli_start();
 	loop_on_signal(SIGHUP, reload);
 	loop_on_signal(SIGTERM, stop_quietly);
 	loop_on_signal(SIGINT, stop_quietly);
@@ -314,6 +317,7 @@ settle(void)
 static void
 stop(void)
 {
+	cli_stop();
 	control_exit();
 	plugins_exit();
 	session_reap();
@@ -326,6 +330,7 @@ stop(void)
 	tun_close();
 	ippool_clear();
 	secrets_clear();
+	users_clear();
 	tunnel_exit();
 	table_free();
 	lpm_free(lns.lpm);
@@ -336,6 +341,10 @@ stop(void)
 int
 main(int argc, char **argv)
 {
+	int status;
+
+	if (cli_child(argv[0], &status))
+		return status;
 	privs_init();
 	parse_args(argc, argv);
 	umask(077);

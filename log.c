@@ -2,7 +2,7 @@
  * log.c - log lines with level, tunnel and session, rate limited
  *
  * A line is formatted once, escaped once, and handed to where the log goes
- * and to the tap.  Everything is written without waiting: the daemon forwards
+ * and to those who listen.  Everything is written without waiting: the daemon forwards
  * packets in the same thread, so a full disk, a FIFO that nobody reads, a
  * stopped terminal or a stuck syslogd may cost lines but never time.  Lines
  * that could not be written are counted, and the first one that gets through
@@ -16,8 +16,8 @@
  * A FIFO is opened for reading too: then it needs no reader at the time, and
  * a reader that goes away causes no SIGPIPE.
  *
- * Owns:     the log's descriptor, the level, the tap.
- * Calls:    timer_now() for the rate limits; the tap.
+ * Owns:     the log's descriptor, the level, the list of who listens.
+ * Calls:    timer_now() for the rate limits; the tap, the listeners.
  * Lifetime: usable at once (stderr); log_open() when the name is known.
  */
 #include <sys/socket.h>
@@ -53,6 +53,8 @@ static int facility;
 static int max_level = LOG_L_WARN;
 static void (*tap_fn)(enum log_level, uint32_t, uint32_t, const char *);
 static int tap_level = -1;
+static struct log_listener *listeners;
+static unsigned int heard;		/* levels that some listener wants */
 static bool in_tap;
 
 static uint64_t lost;			/* lines since the last that went */
@@ -106,6 +108,39 @@ log_tap(void (*tap)(enum log_level, uint32_t, uint32_t, const char *),
 {
 	tap_fn = tap;
 	tap_level = tap != NULL ? level : -1;
+}
+
+static void
+count_heard(void)
+{
+	struct log_listener *l;
+
+	heard = 0;
+	for (l = listeners; l != NULL; l = l->next)
+		heard |= l->levels;
+}
+
+void
+log_unlisten(struct log_listener *gone)
+{
+	struct log_listener **p = &listeners;
+
+	while (*p != NULL && *p != gone)
+		p = &(*p)->next;
+	if (*p != NULL) {
+		*p = gone->next;
+		gone->next = NULL;
+	}
+	count_heard();
+}
+
+void
+log_listen(struct log_listener *l)
+{
+	log_unlisten(l);
+	l->next = listeners;
+	listeners = l;
+	count_heard();
 }
 
 /*
@@ -443,22 +478,30 @@ emit(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
 	}
 }
 
-/* A tap that logs must not hear itself. */
+/* Who listens and logs must not hear that. */
 static void
 tap(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
 {
-	if (tap_fn == NULL || (int)level > tap_level || in_tap)
+	struct log_listener *l, *next;
+
+	if (in_tap)
 		return;
 	in_tap = true;
-	tap_fn(level, tid, sid, text);
+	if (tap_fn != NULL && (int)level <= tap_level)
+		tap_fn(level, tid, sid, text);
+	for (l = listeners; l != NULL; l = next) {
+		next = l->next;
+		if ((l->levels & 1u << level) != 0)
+			l->line(l, level, tid, sid, text);
+	}
 	in_tap = false;
 }
 
 static bool
 wanted(enum log_level level)
 {
-	return level < LOG_LEVELS &&
-	    ((int)level <= max_level || (int)level <= tap_level);
+	return level < LOG_LEVELS && ((int)level <= max_level ||
+	    (int)level <= tap_level || (heard & 1u << level) != 0);
 }
 
 /*

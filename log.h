@@ -58,11 +58,25 @@ void log_give(uid_t uid);
 extern const char *log_syslog_path;
 
 /*
- * A second listener for every line up to its own level (the CLI's `debug`);
- * NULL removes it.
+ * A second listener for every line up to its own level; NULL removes it.
  */
 void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
     const char *text), int level);
+
+/*
+ * One of any number of listeners (the CLI's `debug`), each with levels of its
+ * own, whatever is written; it belongs to the caller, who keeps it alive until
+ * log_unlisten().  line() may log, which no listener hears, and may end its own
+ * listening but nobody else's.  Listening twice is listening once.
+ */
+struct log_listener {
+	void (*line)(struct log_listener *, enum log_level, uint32_t tid,
+	    uint32_t sid, const char *text);
+	unsigned int levels;		/* 1 << LOG_L_CRIT | ... */
+	struct log_listener *next;	/* the log's own */
+};
+void log_listen(struct log_listener *);
+void log_unlisten(struct log_listener *);
 
 /*
  * One line about tunnel tid and session sid (0: none).  Control characters

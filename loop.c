@@ -40,6 +40,7 @@
 
 #define SLEEP_MAX	(3600 * 1000)	/* ms; far below any limit of select */
 #define NOMEM_NAP	10		/* ms */
+#define SELF_FD		3		/* the program itself, in a child */
 
 static struct loop_fd *stages[LOOP_STAGES];
 static struct loop_fd *serving;		/* NULL once removed */
@@ -53,6 +54,7 @@ static bool children_died;
 static bool stopped;
 static uint64_t stall_usec;
 
+static int self_exe = -1;		/* opened while it is there for sure */
 static int self_pipe[2] = { -1, -1 };
 static struct loop_fd self_fd;
 static volatile sig_atomic_t caught[NSIG];
@@ -387,6 +389,8 @@ loop_init(void)
 		close(self_pipe[0]);
 		close(self_pipe[1]);
 	}
+	if (self_exe < 0)
+		self_exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	memset(stages, 0, sizeof(stages));
 	memset(handlers, 0, sizeof(handlers));
 	hooks = NULL;
@@ -404,17 +408,15 @@ loop_init(void)
 }
 
 /*
- * The child begins with no signal blocked, caught or ignored, with nothing
- * open but 0, 1 and 2, and never with the daemon's real-time priority.
+ * The child begins with no signal blocked, caught or ignored, and never with
+ * the daemon's real-time priority.
  */
 static int
-spawn_attributes(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
-    int stdin_fd)
+spawn_attributes(posix_spawnattr_t *attr)
 {
 	struct sched_param prio = { .sched_priority = 0 };
 	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
 	sigset_t set;
-	int err;
 
 	sigemptyset(&set);
 	posix_spawnattr_setsigmask(attr, &set);
@@ -425,20 +427,33 @@ spawn_attributes(posix_spawnattr_t *attr, posix_spawn_file_actions_t *files,
 		posix_spawnattr_setschedpolicy(attr, SCHED_OTHER);
 		posix_spawnattr_setschedparam(attr, &prio);
 	}
-	err = posix_spawnattr_setflags(attr, flags);
-	if (err == 0 && stdin_fd >= 0)
+	return posix_spawnattr_setflags(attr, flags);
+}
+
+/* Nothing is open in the child but 0, 1, 2 and, if asked for, the program. */
+static int
+spawn_files(posix_spawn_file_actions_t *files, int stdin_fd, bool self)
+{
+	int err, first = 3;
+
+	if (stdin_fd >= 0)
 		err = posix_spawn_file_actions_adddup2(files, stdin_fd, 0);
-	else if (err == 0)
+	else
 		err = posix_spawn_file_actions_addopen(files, 0, "/dev/null",
 		    O_RDONLY, 0);
+	if (err == 0 && self) {
+		err = posix_spawn_file_actions_adddup2(files, self_exe,
+		    SELF_FD);
+		first = SELF_FD + 1;
+	}
 	if (err == 0)
-		err = posix_spawn_file_actions_addclosefrom_np(files, 3);
+		err = posix_spawn_file_actions_addclosefrom_np(files, first);
 	return err;
 }
 
-bool
-loop_spawn(struct loop_child *c, char *const argv[], char *const envp[],
-    int stdin_fd)
+static bool
+spawn(struct loop_child *c, const char *path, char *const argv[],
+    char *const envp[], int stdin_fd, bool self)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -450,9 +465,11 @@ loop_spawn(struct loop_child *c, char *const argv[], char *const envp[],
 	err = posix_spawn_file_actions_init(&files);
 	if (err != 0)
 		goto fail_attr;
-	err = spawn_attributes(&attr, &files, stdin_fd);
+	err = spawn_attributes(&attr);
 	if (err == 0)
-		err = posix_spawn(&c->pid, argv[0], &files, &attr, argv, envp);
+		err = spawn_files(&files, stdin_fd, self);
+	if (err == 0)
+		err = posix_spawn(&c->pid, path, &files, &attr, argv, envp);
 	posix_spawn_file_actions_destroy(&files);
 fail_attr:
 	posix_spawnattr_destroy(&attr);
@@ -465,4 +482,26 @@ fail:
 	c->next = children;
 	children = c;
 	return true;
+}
+
+bool
+loop_spawn(struct loop_child *c, char *const argv[], char *const envp[],
+    int stdin_fd)
+{
+	return spawn(c, argv[0], argv, envp, stdin_fd, false);
+}
+
+/*
+ * The path is looked up in the child, where SELF_FD is the program; its own
+ * /proc it may read whatever its rights are.
+ */
+bool
+loop_spawn_self(struct loop_child *c, char *const argv[], char *const envp[],
+    int stdin_fd)
+{
+	if (self_exe < 0) {
+		errno = ENOENT;
+		return false;
+	}
+	return spawn(c, "/proc/self/fd/3", argv, envp, stdin_fd, true);
 }

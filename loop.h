@@ -79,6 +79,15 @@ struct loop_child {
 bool loop_spawn(struct loop_child *, char *const argv[], char *const envp[],
     int stdin_fd);
 
+/*
+ * The same, of the program that runs, even after its file was replaced or the
+ * process has lost the right to read it: argv[0] is what `ps` shows, and all
+ * that main() has to tell its part by.  The child has stdin_fd as 0, inherits
+ * 1 and 2, and finds the program at 3, which it should close.
+ */
+bool loop_spawn_self(struct loop_child *, char *const argv[],
+    char *const envp[], int stdin_fd);
+
 /* Prepares signals and lists.  False with errno set on failure. */
 bool loop_init(void);
 

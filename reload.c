@@ -18,8 +18,8 @@
  * never half of either.
  *
  * Owns:     lns.config, `wanted`, the list of plugins in the file.
- * Calls:    config.c for the text; log, tun, radius, ippool, secrets and
- *           session for what a new value means to them.
+ * Calls:    config.c for the text; log, tun, radius, ippool, secrets, users,
+ *           cli and session for what a new value means to them.
  * Lifetime: config_start() to the end of the process.
  */
 #include "reload.h"
@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -41,6 +42,7 @@
 #include "secrets.h"
 #include "session.h"
 #include "tun.h"
+#include "users.h"
 
 static struct config_args args;
 static struct config wanted;
@@ -174,7 +176,7 @@ read_startup_config(struct config *c, config_fault_fn *fault)
 static int
 read_files(config_fault_fn *fault)
 {
-	int pool, secrets = 0;
+	int pool, secrets = 0, users;
 
 	pool = ippool_load(config_path("ip_pool"), lns.config.bind_address,
 	    fault, NULL);
@@ -185,7 +187,9 @@ read_files(config_fault_fn *fault)
 	} else {
 		secrets_clear();
 	}
-	return (pool != 0) + (secrets != 0);
+	check_mode(config_path("users"), true, fault);
+	users = users_load(config_path("users"), fault, NULL);
+	return (pool != 0) + (secrets != 0) + (users != 0);
 }
 
 /* --- applying ----------------------------------------------------------- */
@@ -391,6 +395,7 @@ config_reload(char *msg, size_t size)
 	read_files(log_fault);
 	sync_pool_routes(true);
 	session_pool_changed();
+	cli_reconfigure();
 	plugins_apply(plugins, nplugins);
 	log_warn("configuration loaded again from %s", args.file);
 	snprintf(msg, size, "%s", first_fault);
