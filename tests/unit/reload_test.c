@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -29,6 +30,7 @@
 #include "secrets.h"
 #include "session.h"
 #include "tun.h"
+#include "users.h"
 
 struct l2tpns lns;
 
@@ -61,7 +63,15 @@ secrets_load(const char *path, config_fault_fn *fn, void *arg)
 	return 0;
 }
 
+int
+users_load(const char *path, config_fault_fn *fn, void *arg)
+{
+	(void)path, (void)fn, (void)arg;
+	return 0;
+}
+
 void secrets_clear(void) { }
+void cli_reconfigure(void) { }
 void radius_reconfigure(void) { reconfigured++; }
 void session_pool_changed(void) { pool_changed++; }
 uint32_t tun_default_address(void) { return 0x7f000001; }
