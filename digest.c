@@ -1,5 +1,5 @@
 /*
- * digest.c - MD5, HMAC, constant-time compare and random bytes
+ * digest.c - MD5, SHA-256, HMAC, constant-time compare and random bytes
  *
  * The arithmetic is nettle's; here are only the shapes in which the L2TP, PPP
  * and RADIUS RFCs ask for it: a digest over several runs of bytes laid end to
@@ -73,6 +73,24 @@ digest_hmac_sha256(uint8_t out[DIGEST_SHA256], const void *key, size_t keylen,
 	for (i = 0; i < n; i++)
 		hmac_sha256_update(&ctx, part[i].len, bytes_of(part[i].p));
 	hmac_sha256_digest(&ctx, DIGEST_SHA256, out);
+}
+
+void
+digest_sha256_begin(struct digest_sha256 *d)
+{
+	sha256_init(&d->ctx);
+}
+
+void
+digest_sha256_add(struct digest_sha256 *d, const void *p, size_t len)
+{
+	sha256_update(&d->ctx, len, bytes_of(p));
+}
+
+void
+digest_sha256_end(struct digest_sha256 *d, uint8_t out[DIGEST_SHA256])
+{
+	sha256_digest(&d->ctx, DIGEST_SHA256, out);
 }
 
 bool

@@ -1,5 +1,5 @@
 /*
- * digest.h - MD5, HMAC, constant-time compare and random bytes, over nettle
+ * digest.h - MD5, SHA-256, HMAC, constant-time compare and random bytes, over nettle
  */
 #ifndef DIGEST_H
 #define DIGEST_H
@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <nettle/sha2.h>
 
 #define DIGEST_MD5	16
 #define DIGEST_SHA256	32
@@ -27,6 +29,12 @@ void digest_hmac_md5(uint8_t out[DIGEST_MD5], const void *key, size_t keylen,
 /* HMAC-SHA256 over the concatenation of n parts. */
 void digest_hmac_sha256(uint8_t out[DIGEST_SHA256], const void *key,
     size_t keylen, const struct digest_part *, size_t n);
+
+/* SHA-256 of what comes in pieces: begin, add, end. */
+struct digest_sha256 { struct sha256_ctx ctx; };
+void digest_sha256_begin(struct digest_sha256 *);
+void digest_sha256_add(struct digest_sha256 *, const void *, size_t len);
+void digest_sha256_end(struct digest_sha256 *, uint8_t out[DIGEST_SHA256]);
 
 /* Equal?  Takes the same time wherever they differ. */
 bool digest_equal(const void *a, const void *b, size_t len);

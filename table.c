@@ -47,6 +47,7 @@ struct slots {
 	uint32_t used;
 	uint32_t nfree;
 	uint32_t *free;			/* numbers given back, a stack */
+	uint32_t *place;		/* where in free[] a number lies */
 	uint64_t *in_use;		/* a bit per number */
 	size_t fact_size, local_size;
 	char *facts, *locals;
@@ -96,6 +97,7 @@ slots_free(struct slots *t)
 	release(t->facts, n * t->fact_size);
 	release(t->locals, n * t->local_size);
 	release(t->free, n * sizeof(uint32_t));
+	release(t->place, n * sizeof(uint32_t));
 	release(t->in_use, bitmap_bytes(t));
 	*t = (struct slots){ 0 };
 }
@@ -111,9 +113,10 @@ slots_init(struct slots *t, uint32_t max, size_t fact_size, size_t local_size)
 	t->facts = reserve(n * fact_size);
 	t->locals = reserve(n * local_size);
 	t->free = reserve(n * sizeof(uint32_t));
+	t->place = reserve(n * sizeof(uint32_t));
 	t->in_use = reserve(bitmap_bytes(t));
 	if (t->facts == NULL || t->locals == NULL || t->free == NULL ||
-	    t->in_use == NULL) {
+	    t->place == NULL || t->in_use == NULL) {
 		slots_free(t);
 		errno = ENOMEM;
 		return false;
@@ -135,7 +138,36 @@ slots_fact(const struct slots *t, uint32_t n)
 	return slots_has(t, n) ? t->facts + n * t->fact_size : NULL;
 }
 
-/* A number, its slots zeroed; 0 when full. */
+static void
+free_push(struct slots *t, uint32_t n)
+{
+	t->place[n] = t->nfree;
+	t->free[t->nfree++] = n;
+}
+
+/* One out of the middle; the last one takes its place. */
+static void
+free_pull(struct slots *t, uint32_t n)
+{
+	uint32_t last = t->free[--t->nfree];
+
+	t->free[t->place[n]] = last;
+	t->place[last] = t->place[n];
+}
+
+/* A number that is on no list any more: in use, its slots zeroed. */
+static void
+slots_use(struct slots *t, uint32_t n)
+{
+	t->used++;
+	t->in_use[n / 64] |= UINT64_C(1) << (n % 64);
+	UNPOISON(t->facts + n * t->fact_size, t->fact_size);
+	UNPOISON(t->locals + n * t->local_size, t->local_size);
+	memset(t->facts + n * t->fact_size, 0, t->fact_size);
+	memset(t->locals + n * t->local_size, 0, t->local_size);
+}
+
+/* 0 when full. */
 static uint32_t
 slots_take(struct slots *t)
 {
@@ -147,13 +179,21 @@ slots_take(struct slots *t)
 		n = ++t->high;
 	else
 		return 0;
-	t->used++;
-	t->in_use[n / 64] |= UINT64_C(1) << (n % 64);
-	UNPOISON(t->facts + n * t->fact_size, t->fact_size);
-	UNPOISON(t->locals + n * t->local_size, t->local_size);
-	memset(t->facts + n * t->fact_size, 0, t->fact_size);
-	memset(t->locals + n * t->local_size, 0, t->local_size);
+	slots_use(t, n);
 	return n;
+}
+
+/* Just this number; false when there is no such one, or it is in use. */
+static bool
+slots_take_at(struct slots *t, uint32_t n)
+{
+	if (n == 0 || n > t->max || slots_has(t, n))
+		return false;
+	while (t->high < n)
+		free_push(t, ++t->high);
+	free_pull(t, n);
+	slots_use(t, n);
+	return true;
 }
 
 static void
@@ -163,7 +203,7 @@ slots_give(struct slots *t, uint32_t n)
 		return;
 	t->used--;
 	t->in_use[n / 64] &= ~(UINT64_C(1) << (n % 64));
-	t->free[t->nfree++] = n;
+	free_push(t, n);
 	POISON(t->facts + n * t->fact_size, t->fact_size);
 	POISON(t->locals + n * t->local_size, t->local_size);
 }
@@ -225,6 +265,30 @@ table_tunnel_new(void)
 
 	if (t != NULL)
 		t->tid = n;
+	return t;
+}
+
+struct session *
+table_session_at(uint32_t sid)
+{
+	struct session *s;
+
+	if (!slots_take_at(&sessions, sid))
+		return NULL;
+	s = slots_fact(&sessions, sid);
+	s->sid = sid;
+	return s;
+}
+
+struct tunnel *
+table_tunnel_at(uint32_t tid)
+{
+	struct tunnel *t;
+
+	if (!slots_take_at(&tunnels, tid))
+		return NULL;
+	t = slots_fact(&tunnels, tid);
+	t->tid = tid;
 	return t;
 }
 

@@ -20,6 +20,13 @@ void table_free(void);
 struct session *table_session_new(void);
 struct tunnel *table_tunnel_new(void);
 
+/*
+ * The slot of this number, zeroed with sid/tid set; NULL when it is in use or
+ * past what table_init() reserved.
+ */
+struct session *table_session_at(uint32_t sid);
+struct tunnel *table_tunnel_at(uint32_t tid);
+
 /* Gives a slot back; everything hanging off its local part must be gone. */
 void table_session_del(struct session *);
 void table_tunnel_del(struct tunnel *);
