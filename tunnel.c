@@ -106,15 +106,21 @@ static void
 link_ids(struct tunnel *t)
 {
 	uint32_t *chain = &by_peer[peer_hash(&t->peer, t->peer_id)];
-	uint16_t id = (uint16_t)digest_random_u32();
 
-	/* There is a free id: max_tunnels is at most 65535 and 0 is none. */
-	while (id == 0 || by_local_id[id] != 0)
-		id++;
-	t->local_id = id;
-	by_local_id[id] = t->tid;
+	by_local_id[t->local_id] = t->tid;
 	tunnel_local(t)->next_same = *chain;
 	*chain = t->tid;
+}
+
+/* There is a free id: max_tunnels is at most 65535 and 0 is none. */
+static uint16_t
+free_local_id(void)
+{
+	uint16_t id = (uint16_t)digest_random_u32();
+
+	while (id == 0 || by_local_id[id] != 0)
+		id++;
+	return id;
 }
 
 static void
@@ -672,6 +678,7 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	l->ctl.max_retries = HALF_OPEN_RETRIES;
 	l->hello.fire = hello_fire;
 	l->life.fire = life_fire;
+	t->local_id = free_local_id();
 	link_ids(t);
 	list_add(&half_open, t);
 	t->state = T_WAIT_CTL_CONN;
@@ -1047,15 +1054,13 @@ tunnel_input(const struct peer *p, const struct l2tp_header *h,
 
 /* --- sessions of a tunnel ----------------------------------------------- */
 
-bool
-tunnel_add_session(struct tunnel *t, struct session *s)
+/* Under its peer_id, and on the list; its local_id is in the map already. */
+static bool
+link_session(struct tunnel *t, struct session *s)
 {
 	struct tunnel_local *l = tunnel_local(t);
 	struct session *first = session_by_sid(l->first_sid);
 
-	s->local_id = idmap_new(&l->ids, s->sid);
-	if (s->local_id == 0)
-		return false;
 	if (!idmap_add(&l->peer_ids, s->peer_id, s->sid)) {
 		idmap_del(&l->ids, s->local_id);
 		return false;
@@ -1067,6 +1072,25 @@ tunnel_add_session(struct tunnel *t, struct session *s)
 	l->first_sid = s->sid;
 	t->sessions++;
 	return true;
+}
+
+bool
+tunnel_add_session(struct tunnel *t, struct session *s)
+{
+	s->local_id = idmap_new(&tunnel_local(t)->ids, s->sid);
+	return s->local_id != 0 && link_session(t, s);
+}
+
+bool
+tunnel_resume_session(struct tunnel *t, struct session *s)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (s->local_id == 0 || s->peer_id == 0 ||
+	    idmap_find(&l->ids, s->local_id) != 0 ||
+	    idmap_find(&l->peer_ids, s->peer_id) != 0)
+		return false;
+	return idmap_add(&l->ids, s->local_id, s->sid) && link_session(t, s);
 }
 
 void
@@ -1089,6 +1113,85 @@ tunnel_remove_session(struct tunnel *t, struct session *s)
 		session_local(next)->prev = sl->prev;
 	sl->prev = sl->next = 0;
 	t->sessions--;
+}
+
+/* --- to and from another process ---------------------------------------- */
+
+void
+tunnels_settle(const char *reason)
+{
+	struct tunnel *t;
+
+	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid)) {
+		if (t->state == T_WAIT_CTL_CONN)
+			tunnel_shutdown(t, STOPCCN_SHUTTING_DOWN, 0, reason,
+			    false);
+		ctl_ack_now(&tunnel_local(t)->ctl);
+	}
+}
+
+bool
+tunnel_export(const struct tunnel *t, struct ctl_carry *carry)
+{
+	const struct tunnel_local *l = tunnel_local(t);
+
+	if (t->state != T_ESTABLISHED || l->dying || l->ctl.dead)
+		return false;
+	ctl_export(&l->ctl, carry);
+	return true;
+}
+
+/*
+ * HELLOs are spread over the whole interval: with thousands of tunnels they
+ * would beat as one from then on.
+ */
+static void
+hello_spread(struct tunnel *t)
+{
+	uint64_t interval = (uint64_t)lns.config.l2tp_hello_interval * 1000;
+
+	if (interval != 0)
+		timer_arm(&tunnel_local(t)->hello,
+		    1000 + digest_random_u32() % interval);
+}
+
+struct tunnel *
+tunnel_resume(const struct tunnel *facts, const struct ctl_carry *carry)
+{
+	struct tunnel *t = facts->local_id == 0 ||
+	    by_local_id[facts->local_id] != 0 ? NULL :
+	    table_tunnel_at(facts->tid);
+	struct tunnel_local *l;
+
+	if (t == NULL)
+		return NULL;
+	*t = *facts;
+	l = tunnel_local(t);
+	if (!ctl_init(&l->ctl, &ctl_ops, t, carry->window)) {
+		table_tunnel_del(t);
+		return NULL;
+	}
+	l->ctl.peer_id = t->peer_id;
+	l->ctl.peer_window = l->ctl.ssthresh = t->peer_window;
+	l->ctl.max_retries = (uint8_t)lns.config.l2tp_retries;
+	ctl_resume(&l->ctl, carry);
+	l->hello.fire = hello_fire;
+	l->life.fire = life_fire;
+	l->opening = l->answered = true;
+	t->sessions = 0;
+	t->last_data = 0;
+	link_ids(t);
+	t->state = T_ESTABLISHED;
+	established++;
+	hello_spread(t);
+	return t;
+}
+
+void
+tunnel_forget(struct tunnel *t)
+{
+	tunnel_free(t);
+	tunnel_reap();
 }
 
 /* --- the end ------------------------------------------------------------ */

@@ -86,6 +86,32 @@ struct session *tunnel_peer_session(const struct tunnel *, uint16_t peer_id);
 bool tunnel_add_session(struct tunnel *, struct session *);
 void tunnel_remove_session(struct tunnel *, struct session *);
 
+/*
+ * Before the process hands its tunnels to another one: those that are only
+ * half open get a StopCCN, and acknowledgements do not wait.
+ */
+void tunnels_settle(const char *reason);
+
+/*
+ * What goes with struct tunnel for another process to carry on; the queued
+ * messages by ctl_queued().  False: there is nothing to carry on with.
+ */
+bool tunnel_export(const struct tunnel *, struct ctl_carry *);
+
+/*
+ * An established tunnel in the slot of facts->tid, without sessions; queued
+ * messages then go in by ctl_send().  NULL when the slot or the local_id is
+ * taken, or memory is short.
+ */
+struct tunnel *tunnel_resume(const struct tunnel *facts,
+    const struct ctl_carry *);
+
+/* Links a session with its own local_id; false when one of its ids is taken. */
+bool tunnel_resume_session(struct tunnel *, struct session *);
+
+/* Takes back tunnel_resume(); nothing is said to the peer. */
+void tunnel_forget(struct tunnel *);
+
 /* How many are established. */
 uint32_t tunnels_established(void);
 

@@ -545,3 +545,42 @@ ctl_idle(const struct ctl *c)
 {
 	return c->queued == 0;
 }
+
+/* --- to another process ------------------------------------------------- */
+
+void
+ctl_export(const struct ctl *c, struct ctl_carry *carry)
+{
+	*carry = (struct ctl_carry){
+		.una = c->una, .high = c->high, .Nr = c->Nr,
+		.window = c->window, .queued = c->queued,
+		.silent = timer_now() - c->last_recv
+	};
+}
+
+const struct ctl_msg *
+ctl_queued(const struct ctl *c, const struct ctl_msg *after,
+    const uint8_t **buf, size_t *len)
+{
+	const struct ctl_msg *m = after != NULL ? after->next : c->head;
+
+	if (m != NULL) {
+		*buf = m->buf;
+		*len = m->len;
+	}
+	return m;
+}
+
+/*
+ * As after a time-out: the sending begins at the head again, with one message.
+ * But the peer may acknowledge all that it was sent before.
+ */
+void
+ctl_resume(struct ctl *c, const struct ctl_carry *carry)
+{
+	c->Ns = c->una = carry->una;
+	c->high = carry->high;
+	c->Nr = carry->Nr;
+	c->last_recv = carry->silent < timer_now() ?
+	    timer_now() - carry->silent : 0;
+}

@@ -94,6 +94,32 @@ void ctl_forget(struct ctl *);
 /* Everything we sent has been acknowledged. */
 bool ctl_idle(const struct ctl *);
 
+/*
+ * What another process needs to carry on.  Messages that came early are not
+ * in it: they were not acknowledged, and come again.
+ */
+struct ctl_carry {
+	uint16_t una, high, Nr;		/* as in struct ctl */
+	uint16_t window;		/* what we told the peer */
+	uint32_t queued;		/* messages that go with it */
+	uint64_t silent;		/* ms since anything came */
+};
+void ctl_export(const struct ctl *, struct ctl_carry *);
+
+/*
+ * Walks the queued messages, the oldest first: after NULL, then after what it
+ * returned last; NULL at the end.  buf is good until the next ctl call.
+ */
+const struct ctl_msg *ctl_queued(const struct ctl *, const struct ctl_msg *after,
+    const uint8_t **buf, size_t *len);
+
+/*
+ * After ctl_init() with carry->window: takes over the numbers.  Then the
+ * messages go in by ctl_send(), in order, and those that had been on the wire
+ * leave again as the window allows.
+ */
+void ctl_resume(struct ctl *, const struct ctl_carry *);
+
 /* Sends the acknowledgement that is owed now instead of a little later. */
 void ctl_ack_now(struct ctl *);
 
