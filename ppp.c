@@ -19,6 +19,8 @@
  *	     session_send_ppp().
  * Lifetime: ppp_start() when the call is up, ppp_stop() before the slot goes.
  */
+#include <string.h>
+
 #include "digest.h"
 #include "log.h"
 #include "ppp_int.h"
@@ -371,4 +373,72 @@ ppp_stop(struct session *s)
 	cp_stop(&p->lcp);
 	cp_stop(&p->ipcp);
 	p->phase = PPP_DEAD;
+}
+
+/* --- to and from another process ------------------------------------- */
+
+bool
+ppp_export(const struct session *s, struct ppp_carry *carry)
+{
+	const struct ppp *p = ppp_of(s);
+	uint64_t heard = p->rx_seen != (uint32_t)s->rx_packets ? timer_now() :
+	    p->last_heard;
+
+	if (p->phase != PPP_NETWORK || p->lcp.state != CP_OPENED ||
+	    p->ipcp.state != CP_OPENED)
+		return false;
+	*carry = (struct ppp_carry){
+		.magic = p->magic, .peer_magic = p->peer_magic,
+		.our_mru = p->our_mru, .peer_mru = p->peer_mru,
+		.auth_protocol = p->auth_protocol,
+		.peer_flags = p->peer_flags,
+		.lcp_id = p->lcp.id, .lcp_reject_id = p->lcp.reject_id,
+		.ipcp_id = p->ipcp.id, .ipcp_reject_id = p->ipcp.reject_id,
+		.lcp_options_off = p->lcp.options_off,
+		.ipcp_options_off = p->ipcp.options_off,
+		.echo_id = p->echo_id, .auth_index = p->auth_index,
+		.auth_id = p->auth_id, .reply_id = p->reply_id,
+		.reply_len = p->reply_len, .user_mark = p->user_mark,
+		.silent = timer_now() - heard
+	};
+	memcpy(carry->reply, p->reply, sizeof(carry->reply));
+	return true;
+}
+
+/* Keepalives are spread over the interval, as they are when in full swing. */
+static void
+echo_resume(struct session *s)
+{
+	struct ppp *p = ppp_of(s);
+	uint32_t interval = (uint32_t)lns.config.echo_timeout * 1000;
+
+	p->rx_seen = (uint32_t)s->rx_packets;
+	p->echo_timer.fire = echo_timeout;
+	timer_arm(&p->echo_timer, in_step(1 + digest_random_u32() % interval));
+}
+
+void
+ppp_resume(struct session *s, const struct ppp_carry *carry)
+{
+	struct ppp *p = ppp_of(s);
+
+	*p = (struct ppp){
+		.sid = s->sid,
+		.magic = carry->magic, .peer_magic = carry->peer_magic,
+		.our_mru = carry->our_mru, .peer_mru = carry->peer_mru,
+		.peer_flags = carry->peer_flags,
+		.echo_id = carry->echo_id,
+		.last_heard = carry->silent < timer_now() ?
+		    timer_now() - carry->silent : 0,
+		.opened = timer_now(),
+		.phase = PPP_NETWORK,
+	};
+	cp_init(&p->lcp, &lcp_ops);
+	cp_init(&p->ipcp, &ipcp_ops);
+	cp_resume(&p->lcp, carry->lcp_id, carry->lcp_reject_id,
+	    carry->lcp_options_off);
+	cp_resume(&p->ipcp, carry->ipcp_id, carry->ipcp_reject_id,
+	    carry->ipcp_options_off);
+	auth_resume(s, carry);
+	echo_resume(s);
 }

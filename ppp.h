@@ -120,6 +120,25 @@ int ppp_ending(const struct session *);
 /* Disarms every timer; the session is about to be freed. */
 void ppp_stop(struct session *);
 
+/* What an open link needs to go on in another process. */
+struct ppp_carry {
+	uint32_t magic, peer_magic;
+	uint16_t our_mru, peer_mru;
+	uint16_t auth_protocol, peer_flags;
+	uint8_t lcp_id, lcp_reject_id, ipcp_id, ipcp_reject_id;
+	uint32_t lcp_options_off, ipcp_options_off;
+	uint8_t echo_id, auth_index, auth_id, reply_id, reply_len;
+	uint8_t reply[64];
+	uint32_t user_mark;
+	uint64_t silent;		/* ms since the peer was heard */
+};
+
+/* False when IPCP is not Opened: there is nothing to go on with. */
+bool ppp_export(const struct session *, struct ppp_carry *);
+
+/* The link is open, as if LCP, login and IPCP had just been through. */
+void ppp_resume(struct session *, const struct ppp_carry *);
+
 /* Words for `show session` and the log. */
 const char *ppp_phase_name(enum ppp_phase);
 const char *cp_state_name(enum cp_state);

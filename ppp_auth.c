@@ -143,6 +143,22 @@ auth_end(struct session *s)
 	explicit_bzero(p->challenge, sizeof(p->challenge));
 }
 
+void
+auth_resume(struct session *s, const struct ppp_carry *carry)
+{
+	struct ppp *p = ppp_of(s);
+
+	p->auth_state = AUTH_DONE;
+	p->auth_protocol = carry->auth_protocol;
+	p->auth_index = carry->auth_index;
+	p->auth_id = carry->auth_id;
+	p->reply_id = carry->reply_id;
+	p->reply_len = carry->reply_len;
+	memcpy(p->reply, carry->reply, sizeof(p->reply));
+	p->user_mark = carry->user_mark;
+	p->auth_timer.fire = auth_timeout;
+}
+
 /* --- credentials in -------------------------------------------------- */
 
 /* Tells users apart without keeping their name; never 0. */

@@ -759,6 +759,16 @@ cp_init(struct cp *cp, const struct cp_ops *ops)
 }
 
 void
+cp_resume(struct cp *cp, uint8_t id, uint8_t reject_id, uint32_t options_off)
+{
+	cp->state = CP_OPENED;
+	cp->id = id;
+	cp->reject_id = reject_id;
+	cp->options_off = options_off;
+	cp->answered = true;
+}
+
+void
 cp_stop(struct cp *cp)
 {
 	timer_disarm(&cp->timer);

@@ -83,6 +83,10 @@ void cp_input(struct cp *, const void *info, size_t len);
 /* Sends a Terminate-Request, whatever the state, and changes nothing. */
 void cp_terminate(struct cp *);
 
+/* After cp_init(): Opened at once, its last request answered long ago. */
+void cp_resume(struct cp *, uint8_t id, uint8_t reject_id,
+    uint32_t options_off);
+
 /* Disarms the timer and goes back to Initial without a word. */
 void cp_stop(struct cp *);
 

@@ -79,6 +79,9 @@ void auth_end(struct session *);
 /* The peer has sent something else: it knows that it is let in. */
 void auth_was_heard(struct session *);
 
+/* The peer was let in, by another process. */
+void auth_resume(struct session *, const struct ppp_carry *);
+
 /* A packet of the agreed protocol. */
 void auth_input(struct session *, const void *info, size_t len);
 
