@@ -438,24 +438,32 @@ encode(uint8_t *buf, size_t size, const struct session *s,
 }
 
 static struct record *
+record_alloc(enum kind kind, uint32_t sid, const uint8_t *attrs, size_t len)
+{
+	struct record *r = calloc(1, sizeof(*r) + len);
+
+	if (r == NULL)
+		return NULL;
+	if (len > 0)
+		memcpy(r->attrs, attrs, len);
+	r->kind = kind;
+	r->rr.attrs = r->attrs;
+	r->rr.len = len;
+	r->rr.event = timer_now();
+	r->rr.sid = sid;
+	r->rr.state = kinds[kind].state;
+	r->rr.done = record_done;
+	return r;
+}
+
+static struct record *
 record_new(const struct session *s, enum kind kind,
     enum terminate_cause cause)
 {
 	static uint8_t buf[RADIUS_RECORD_MAX];
 	size_t len = encode(buf, sizeof(buf), s, kind, cause);
-	struct record *r = calloc(1, sizeof(*r) + len);
 
-	if (r == NULL)
-		return NULL;
-	memcpy(r->attrs, buf, len);
-	r->kind = kind;
-	r->rr.attrs = r->attrs;
-	r->rr.len = len;
-	r->rr.event = timer_now();
-	r->rr.sid = s->sid;
-	r->rr.state = kinds[kind].state;
-	r->rr.done = record_done;
-	return r;
+	return record_alloc(kind, s->sid, buf, len);
 }
 
 static void
@@ -540,14 +548,95 @@ acct_pending(void)
 	return total;
 }
 
+/* ---- to and from another process ---- */
+
+static void
+fill_carry(struct acct_carry *c, const struct record *r)
+{
+	*c = (struct acct_carry){
+		.kind = (uint8_t)r->kind, .sid = r->rr.sid,
+		.age = timer_now() - r->rr.event, .id = r->stream->id,
+		.attrs = r->rr.attrs, .len = r->rr.len
+	};
+}
+
+/* An Interim-Update on its way is not sent again, as in round_failed(). */
+static bool
+export_stream(const struct stream *s,
+    bool (*each)(const struct acct_carry *, void *), void *arg)
+{
+	const struct record *r = s->flying;
+	struct acct_carry c;
+	int k;
+
+	if (r != NULL && (r->kind != INTERIM ||
+	    (s->waiting[INTERIM] == NULL && s->waiting[STOP] == NULL))) {
+		fill_carry(&c, r);
+		if (!each(&c, arg))
+			return false;
+	}
+	for (k = 0; k < KINDS; k++) {
+		if (s->waiting[k] == NULL)
+			continue;
+		fill_carry(&c, s->waiting[k]);
+		if (!each(&c, arg))
+			return false;
+	}
+	return true;
+}
+
+bool
+acct_export(bool (*each)(const struct acct_carry *, void *), void *arg)
+{
+	const struct stream *s;
+	size_t i;
+
+	for (i = 0; i < table_size; i++)
+		for (s = table[i]; s != NULL; s = s->chain)
+			if (!export_stream(s, each, arg))
+				return false;
+	return true;
+}
+
+bool
+acct_resume(const struct acct_carry *c)
+{
+	struct stream *stream;
+	struct record *r = NULL;
+
+	pump_timer.fire = pump_fire;
+	stream = c->kind < KINDS ? stream_get(c->id) : NULL;
+	if (stream == NULL)
+		return false;
+	if (stream->waiting[c->kind] == NULL)
+		r = record_alloc((enum kind)c->kind, c->sid, c->attrs, c->len);
+	if (r != NULL) {
+		r->rr.event = timer_now() - c->age;
+		r->stream = stream;
+		total++;
+		record_wait(r);
+	}
+	stream_settle(stream);
+	/* Not at once, so that a Start is there before its Stop leaves. */
+	if (!timer_armed(&pump_timer))
+		timer_arm(&pump_timer, 0);
+	return r != NULL;
+}
+
 void
 acct_exit(void)
 {
-	size_t i;
-
 	if (total > 0)
 		log_warn("%u accounting records lost: the daemon ends", total);
 	COUNT_ADD(acct_dropped, total);
+	acct_forget();
+}
+
+void
+acct_forget(void)
+{
+	size_t i;
+
 	timer_disarm(&pump_timer);
 	for (i = 0; i < table_size; i++) {
 		struct stream *s, *next;

@@ -396,21 +396,51 @@ refresh_rows(struct pool *p)
 	p->rows_stale = false;
 }
 
-bool
-ippool_row(size_t i, struct ippool_row *row)
+static void
+fill_row(struct ippool_row *row, const struct slot *s)
 {
-	const struct slot *s;
-
-	if (pool.rows_stale)
-		refresh_rows(&pool);
-	if (i >= pool.nrows)
-		return false;
-	s = &pool.slots[pool.rows[i]];
 	row->addr = s->addr;
 	row->sid = s->sid;
 	row->released = s->released;
 	row->last_user = s->user != NULL ? s->user->name : "";
+}
+
+bool
+ippool_row(size_t i, struct ippool_row *row)
+{
+	if (pool.rows_stale)
+		refresh_rows(&pool);
+	if (i >= pool.nrows)
+		return false;
+	fill_row(row, &pool.slots[pool.rows[i]]);
 	return true;
+}
+
+/* *at is one more than the slot told last; slots are fewer than NONE. */
+bool
+ippool_released(uint32_t *at, struct ippool_row *row)
+{
+	uint32_t i = NONE;
+
+	if (pool.n > 0)
+		i = *at == 0 ? pool.released.first :
+		    pool.slots[*at - 1].queue_next;
+	if (i == NONE)
+		return false;
+	fill_row(row, &pool.slots[i]);
+	*at = i + 1;
+	return true;
+}
+
+void
+ippool_remember(uint32_t addr, const char *user, uint64_t released)
+{
+	struct slot *s = find_slot(&pool, addr);
+
+	if (s == NULL || s->sid != 0 || s->released != 0 || !s->listed)
+		return;
+	dequeue(&pool, s);
+	put_back(&pool, s, user, released > 0 ? released : 1);
 }
 
 size_t

@@ -73,6 +73,18 @@ struct ippool_row {
 bool ippool_row(size_t i, struct ippool_row *);
 
 /*
+ * For another process.  Walks the free addresses that somebody had, the one
+ * released longest ago first: *at is 0 at first; false at the end.
+ */
+bool ippool_released(uint32_t *at, struct ippool_row *);
+
+/*
+ * And its other end, called in that order: an address never used so far was
+ * this user's until `released` (timer_now() ms).  Others are left alone.
+ */
+void ippool_remember(uint32_t addr, const char *user, uint64_t released);
+
+/*
  * The routes that the pool needs: each CIDR line, each single address /32,
  * none twice.  Number i from 0; 0 at the end.
  */
