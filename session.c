@@ -584,11 +584,22 @@ check_ICRQ(struct tunnel *t, const struct l2tp_msg *m, uint16_t *error,
 	return 0;
 }
 
+static void
+local_begin(struct session *s)
+{
+	struct session_local *l = session_local(s);
+
+	l->sid = s->sid;
+	l->limit_timer.fire = limit_fire;
+	l->idle_timer.fire = idle_fire;
+	l->interim_timer.fire = interim_fire;
+	l->connect_timer.fire = connect_fire;
+}
+
 static struct session *
 session_open(struct tunnel *t, const struct l2tp_msg *m)
 {
 	struct session *s = table_session_new();
-	struct session_local *l;
 
 	if (s == NULL)
 		return NULL;
@@ -597,13 +608,8 @@ session_open(struct tunnel *t, const struct l2tp_msg *m)
 		table_session_del(s);
 		return NULL;
 	}
-	l = session_local(s);
-	l->sid = s->sid;
+	local_begin(s);
 	set_starting(s, true);
-	l->limit_timer.fire = limit_fire;
-	l->idle_timer.fire = idle_fire;
-	l->interim_timer.fire = interim_fire;
-	l->connect_timer.fire = connect_fire;
 	s->opened = timer_wall();
 	s->call_serial = m->call_serial;
 	s->bearer_type = m->bearer;
@@ -747,15 +753,11 @@ end_log(const struct session *s, const char *reason)
 	    s->ip >> 16 & 255, s->ip >> 8 & 255, s->ip & 255, reason);
 }
 
-/*
- * Undoes everything, once.  Only the slot itself stays till the end of the
- * turn, with `dying` set and on no list but the reaper's.
- */
+/* First half of an end: nothing happens by itself any more. */
 static void
-session_end(struct session *s, enum terminate_cause cause, const char *reason)
+session_halt(struct session *s)
 {
 	struct session_local *l = session_local(s);
-	struct tunnel *t = tunnel_by_tid(s->tid);
 
 	if ((s->flags & SF_SNOOP) != 0)
 		snoop_stop(s, "the session's end");
@@ -763,14 +765,21 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 	s->dying = true;
 	s->flags = 0;
 	set_starting(s, false);
-	end_log(s, reason);
 	ppp_stop(s);
 	auth_cancel(s);
 	timer_disarm(&l->limit_timer);
 	timer_disarm(&l->idle_timer);
 	timer_disarm(&l->interim_timer);
 	timer_disarm(&l->connect_timer);
-	acct_stop(s, cause);
+}
+
+/* Second half: nobody else knows of it any more. */
+static void
+session_unlink(struct session *s)
+{
+	struct session_local *l = session_local(s);
+	struct tunnel *t = tunnel_by_tid(s->tid);
+
 	drop_address(s);
 	if (s->authenticated)
 		user_unlink(s);
@@ -778,6 +787,19 @@ session_end(struct session *s, enum terminate_cause cause, const char *reason)
 		tunnel_remove_session(t, s);
 	l->next = reap_first;
 	reap_first = s->sid;
+}
+
+/*
+ * Undoes everything, once.  Only the slot itself stays till the end of the
+ * turn, with `dying` set and on no list but the reaper's.
+ */
+static void
+session_end(struct session *s, enum terminate_cause cause, const char *reason)
+{
+	end_log(s, reason);
+	session_halt(s);
+	acct_stop(s, cause);
+	session_unlink(s);
 }
 
 void
@@ -823,6 +845,134 @@ session_reap(void)
 		reap_first = session_local(s)->next;
 		table_session_del(s);
 	}
+}
+
+/* --- to and from another process ---------------------------------------- */
+
+/* 0 says that it is not armed. */
+static uint64_t
+left_of(const struct timer *t)
+{
+	uint64_t left = timer_left(t);
+
+	return timer_armed(t) && left == 0 ? 1 : left;
+}
+
+bool
+session_export(const struct session *s, struct session_carry *carry)
+{
+	const struct session_local *l = session_local(s);
+	uint64_t last = (uint64_t)s->last_data * 1000;
+
+	if (s->state != S_ESTABLISHED || s->dying || !s->authenticated ||
+	    (s->flags & SF_OPEN) == 0 || !ppp_export(s, &carry->ppp))
+		return false;
+	carry->age = s->acct_started ? timer_now() - s->started : 0;
+	carry->idle = timer_now() > last ? timer_now() - last : 0;
+	carry->limit_left = left_of(&l->limit_timer);
+	carry->interim_left = left_of(&l->interim_timer);
+	carry->framed_mtu = l->framed_mtu;
+	return true;
+}
+
+void
+sessions_settle(const char *reason)
+{
+	struct session_carry carry;
+	struct session *s;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		if (!s->dying && !session_export(s, &carry))
+			session_shutdown(s, CAUSE_NAS_REBOOT, CDN_ADMIN, 0,
+			    reason);
+	session_reap();
+}
+
+/* The address and the routes that it had; false when somebody has them. */
+static bool
+resume_address(struct session *s)
+{
+	uint32_t ip = s->ip;
+	uint8_t n = s->nroutes;
+
+	s->ip = 0;			/* not its own before it is claimed */
+	s->nroutes = 0;
+	s->routed = false;
+	s->flags &= (uint16_t)~SF_ROUTED;
+	if (ip == 0 || lpm_get(lns.lpm, ip, 32) != 0 ||
+	    !ippool_claim(ip, s->user, s->sid))
+		return false;
+	s->ip = ip;
+	if (!lpm_set(lns.lpm, ip, 32, s->sid))
+		return false;
+	route_address(s);
+	/* add_route() refuses, with a line, what may not be any more. */
+	for (uint8_t i = 0; i < n; i++)
+		add_route(s, s->routes[i]);
+	return true;
+}
+
+/* Session-Timeout counts the time between the processes, Idle-Timeout not. */
+static void
+resume_timers(struct session *s, const struct session_carry *carry,
+    uint64_t passed)
+{
+	struct session_local *l = session_local(s);
+	uint64_t now = timer_now(), limit = (uint64_t)s->idle_timeout * 1000;
+
+	s->started = now - carry->age - passed;
+	s->last_data = carry->idle < now ?
+	    (uint32_t)((now - carry->idle) / 1000) : 0;
+	if (carry->limit_left > 0)
+		timer_arm(&l->limit_timer, carry->limit_left > passed ?
+		    carry->limit_left - passed : 0);
+	if (limit > 0)
+		timer_arm(&l->idle_timer, limit > carry->idle ?
+		    limit - carry->idle : 0);
+	/* Those that are overdue all at once are spread a little. */
+	if (carry->interim_left > 0)
+		timer_arm(&l->interim_timer, carry->interim_left > passed ?
+		    carry->interim_left - passed :
+		    digest_random_u32() % 10000);
+}
+
+struct session *
+session_resume(const struct session *facts, const struct session_carry *carry,
+    uint64_t passed)
+{
+	struct tunnel *t = tunnel_by_tid(facts->tid);
+	struct session *s = t != NULL ? table_session_at(facts->sid) : NULL;
+
+	if (s == NULL)
+		return NULL;
+	*s = *facts;
+	s->flags &= SF_OPEN | SF_SEND_SEQ | SF_RECV_SEQ | SF_ACFC | SF_PFC |
+	    SF_GARDEN;
+	s->state = S_ESTABLISHED;
+	s->dying = false;
+	s->authenticated = true;
+	if (!tunnel_resume_session(t, s)) {
+		table_session_del(s);
+		return NULL;
+	}
+	local_begin(s);
+	session_local(s)->framed_mtu = carry->framed_mtu;
+	user_link(s);
+	ppp_resume(s, &carry->ppp);
+	resume_timers(s, carry, passed);
+	if (!resume_address(s)) {
+		session_forget(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+session_forget(struct session *s)
+{
+	session_halt(s);
+	session_unlink(s);
+	session_reap();
 }
 
 /* --- sending ------------------------------------------------------------ */

@@ -81,6 +81,37 @@ struct session *session_next_of_user(const struct session *);
 /* The in-use session that owns this address, or NULL. */
 struct session *session_by_ip(uint32_t ip);
 
+/*
+ * What goes with struct session for another process to carry on, in which
+ * last_data and started mean nothing.  Times are ms, counted from the export.
+ */
+struct session_carry {
+	uint64_t age;			/* since accounting started */
+	uint64_t idle;			/* since IP passed */
+	uint64_t limit_left, interim_left;	/* of timers; 0: not armed */
+	uint16_t framed_mtu;
+	struct ppp_carry ppp;
+};
+
+/* False unless the session is up with IPCP open, or about to end. */
+bool session_export(const struct session *, struct session_carry *);
+
+/* Ends, by CDN, all for which session_export() is false. */
+void sessions_settle(const char *reason);
+
+/*
+ * Builds a session from these facts in the slot facts->sid: linked to its
+ * tunnel, address claimed, routes set, PPP open, timers armed with what is
+ * left of them after `passed` ms.  The peers are not told, accounting goes on.
+ * NULL, and nothing changed, when slot, ids or address are taken or memory is
+ * short.
+ */
+struct session *session_resume(const struct session *facts,
+    const struct session_carry *, uint64_t passed);
+
+/* Takes back session_resume(): nobody is told, no accounting. */
+void session_forget(struct session *);
+
 /* Log lines that name their tunnel and session: `TT/SS`. */
 #define log_session(level, s, ...) \
 	log_line(level, (s)->tid, (s)->sid, __VA_ARGS__)
