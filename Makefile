@@ -44,12 +44,12 @@ endif
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm
 FACTS	= config table ippool counters idmap ratelimit seen
-CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire
+CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire state_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
 SERVICES = reload speed cleanup process privs notify control plugins \
-	  users command cli_telnet cli cli_term
+	  users command cli_telnet cli cli_term state
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o

@@ -55,3 +55,4 @@ cleanup_test_OBJS = cleanup.o counters.o log.o timer.o
 CONTROL_WIRE_OBJS = control_wire.o digest.o
 control_wire_test_OBJS = $(CONTROL_WIRE_OBJS)
 fuzz_control_OBJS = $(CONTROL_WIRE_OBJS)
+state_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
