@@ -72,7 +72,7 @@ const struct config_key config_keys[] = {
 	    "name server told to subscribers; 0.0.0.0 tells none"),
 	IPV4(secondary_dns, LIVE, "0.0.0.0",
 	    "second name server told to subscribers; 0.0.0.0 tells none"),
-	BOOL(save_state, INACTIVE, "no",
+	BOOL(save_state, LIVE, "no",
 	    "keep pool, tunnels and sessions over a restart by SIGTERM"),
 	IPV4(primary_radius, LIVE, "0.0.0.0",
 	    "RADIUS server for authentication and accounting; with none at all "
@@ -135,6 +135,10 @@ const struct config_key config_keys[] = {
 
 	STRING(hostname, LIVE, "",
 	    "name told to LACs; empty is the name of the machine"),
+	STRING(state_file, LIVE, "/var/lib/l2tpns/state",
+	    "where save_state keeps them"),
+	INT(state_max_age, RESTART, "60", 1, 86400, "s",
+	    "age up to which a saved state is used"),
 	STRING(pid_file, RESTART, "",
 	    "absolute path of a file for the process id, locked against a second "
 	    "server; empty is none"),

@@ -88,6 +88,8 @@ struct config {
 	int64_t snoop_port;
 	/* with the names that l2tpns 2.4 uses */
 	char hostname[CONFIG_STRING];
+	char state_file[CONFIG_STRING];
+	int64_t state_max_age;		/* s */
 	char pid_file[CONFIG_STRING];
 	uint32_t peer_address, iftun_address;
 	char tundevicename[CONFIG_STRING];

@@ -41,6 +41,7 @@
 #include "session.h"
 #include "snoop.h"
 #include "speed.h"
+#include "state.h"
 #include "table.h"
 #include "tun.h"
 #include "tunnel.h"
@@ -184,6 +185,47 @@ stop_when_quiet(uint64_t ms)
 }
 
 /*
+ * What is up goes on in the next process: nobody is told, and no accounting
+ * record is waited for.  False when nothing was saved.
+ */
+static bool
+hand_over(void)
+{
+	char msg[512];
+
+	if (!lns.config.save_state)
+		return false;
+	lns.shutting_down = true;
+	state_settle();
+	if (!state_save(lns.config.state_file, msg, sizeof(msg))) {
+		log_error("state cannot be saved, all sessions end: %s", msg);
+		return false;
+	}
+	log_warn("state saved: %s", msg);
+	notify_stopping();
+	acct_forget();
+	lns.quiet = true;
+	loop_stop();
+	return true;
+}
+
+static void
+take_over_state(void)
+{
+	const char *path = lns.config.state_file;
+	char msg[512];
+
+	if (!lns.config.save_state)
+		state_discard(path);
+	else if (!state_restore(path, (long)lns.config.state_max_age, msg,
+	    sizeof(msg)))
+		log_error("saved state %s refused: %s; starting without "
+		    "sessions", path, msg);
+	else if (msg[0] != '\0')
+		log_warn("state restored: %s", msg);
+}
+
+/*
  * SIGTERM, SIGINT: the LACs hear nothing, so that a restart or another server
  * may carry on.  A second one does not wait for accounting.
  */
@@ -197,6 +239,8 @@ stop_quietly(int sig)
 		return;
 	}
 	log_warn("signal %d: stopping; LACs and subscribers are not told", sig);
+	if (hand_over())
+		return;
 	for (s = session_next(0); s != NULL; s = session_next(s->sid))
 		session_kill(s, CAUSE_NAS_REBOOT, "the server is stopping");
 	lns.quiet = true;
@@ -293,6 +337,8 @@ start(void)
 	loop_on_signal(SIGTERM, stop_quietly);
 	loop_on_signal(SIGINT, stop_quietly);
 	loop_on_signal(SIGQUIT, stop_cleanly);
+	/* Last: who is told to stop from here on saves it again. */
+	take_over_state();
 }
 
 /*
@@ -320,7 +366,7 @@ stop(void)
 	cli_stop();
 	control_exit();
 	plugins_exit();
-	session_reap();
+	session_exit();
 	tunnel_reap();
 	forward_flush();
 	radius_exit();

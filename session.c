@@ -847,6 +847,16 @@ session_reap(void)
 	}
 }
 
+void
+session_exit(void)
+{
+	struct session *s;
+
+	session_reap();
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		throttle_stop(s);
+}
+
 /* --- to and from another process ---------------------------------------- */
 
 /* 0 says that it is not armed. */
@@ -912,6 +922,18 @@ resume_address(struct session *s)
 	return true;
 }
 
+/* Neither is worth ending a session. */
+static void
+resume_services(struct session *s, const struct session *facts)
+{
+	if ((facts->flags & SF_THROTTLE) != 0 &&
+	    !throttle_set(s, facts->throttle_in, facts->throttle_out))
+		log_session(LOG_L_ERROR, s, "no memory to throttle it");
+	if ((facts->flags & SF_SNOOP) != 0 && !snoop_start(s, facts->snoop_ip,
+	    facts->snoop_port, "the saved state"))
+		log_session(LOG_L_ERROR, s, "it cannot be intercepted");
+}
+
 /* Session-Timeout counts the time between the processes, Idle-Timeout not. */
 static void
 resume_timers(struct session *s, const struct session_carry *carry,
@@ -964,6 +986,7 @@ session_resume(const struct session *facts, const struct session_carry *carry,
 		session_forget(s);
 		return NULL;
 	}
+	resume_services(s, facts);
 	return s;
 }
 

@@ -45,6 +45,9 @@ void session_init(void);
 /* Frees what died in this turn; a loop hook, and called by tests. */
 void session_reap(void);
 
+/* Frees what the sessions own, before table_free(); nobody is told. */
+void session_exit(void);
+
 /*
  * The answer to auth_start(): checks and applies the reply (address, DNS,
  * routes, limits, Class), drops an older session of the same user or address
