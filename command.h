@@ -117,6 +117,7 @@ void show_version(struct command_run *);
 void show_histogram(struct command_run *);	/* argv: idle | open */
 void show_bgp(struct command_run *);
 void show_uptime(struct command_run *);
+void show_ipcache(struct command_run *);
 
 /* cli_do.c: what changes something. */
 void do_clear_counters(struct command_run *);

@@ -221,6 +221,17 @@ slots_next(const struct slots *t, uint32_t n)
 	return 0;
 }
 
+/* The highest number in use, or 0. */
+static uint32_t
+slots_highest(const struct slots *t)
+{
+	for (uint32_t i = t->high / 64 + 1; i-- > 0; )
+		if (t->in_use[i] != 0)
+			return i * 64 + 63 -
+			    (uint32_t)__builtin_clzll(t->in_use[i]);
+	return 0;
+}
+
 bool
 table_init(uint32_t max_sessions, uint32_t max_tunnels)
 {
@@ -352,4 +363,16 @@ uint32_t
 table_tunnels(void)
 {
 	return tunnels.used;
+}
+
+uint32_t
+table_highest_session(void)
+{
+	return slots_highest(&sessions);
+}
+
+uint32_t
+table_highest_tunnel(void)
+{
+	return slots_highest(&tunnels);
 }

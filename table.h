@@ -44,5 +44,7 @@ struct tunnel *tunnel_next(uint32_t after_tid);
 
 uint32_t table_sessions(void);		/* in use */
 uint32_t table_tunnels(void);
+uint32_t table_highest_session(void);	/* number in use; 0: none is */
+uint32_t table_highest_tunnel(void);
 
 #endif

@@ -56,3 +56,5 @@ CONTROL_WIRE_OBJS = control_wire.o digest.o
 control_wire_test_OBJS = $(CONTROL_WIRE_OBJS)
 fuzz_control_OBJS = $(CONTROL_WIRE_OBJS)
 state_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
+CLI_OBJS = cli_rows.o cli_show.o cli_stat.o cli_do.o
+show_test_OBJS = $(CLI_OBJS) table.o ippool.o config.o counters.o timer.o log.o

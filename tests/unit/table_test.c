@@ -42,6 +42,24 @@ ids_out_of_range_give_null(void **state)
 	assert_null(tunnel_by_tid(1));
 }
 
+static void
+the_highest_number_in_use(void **state)
+{
+	(void)state;
+	assert_int_equal(table_highest_session(), 0);
+	for (int i = 0; i < 129; i++)
+		table_session_new();
+	assert_int_equal(table_highest_session(), 129);
+	table_session_del(session_by_sid(129));
+	assert_int_equal(table_highest_session(), 128);
+	for (uint32_t i = 128; i > 5; i--)
+		table_session_del(session_by_sid(i));
+	assert_int_equal(table_highest_session(), 5);
+	assert_int_equal(table_highest_tunnel(), 0);
+	table_tunnel_new();
+	assert_int_equal(table_highest_tunnel(), 1);
+}
+
 /* Exactly full, one more, and back to empty. */
 static void
 fills_to_the_last_slot_and_no_further(void **state)
@@ -127,6 +145,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ids_out_of_range_give_null,
+		    fresh, done),
+		cmocka_unit_test_setup_teardown(the_highest_number_in_use,
 		    fresh, done),
 		cmocka_unit_test_setup_teardown(
 		    fills_to_the_last_slot_and_no_further, fresh, done),
