@@ -723,10 +723,29 @@ rows_end(struct command_run *run)
 	run->data = NULL;
 }
 
+static bool
+is_json(const struct command_run *run, int i)
+{
+	return run->argc > 0 && strcmp(run->argv[i], "json") == 0;
+}
+
 bool
 rows_json(const struct command_run *run)
 {
-	return run->argc > 0 && strcmp(run->argv[run->argc - 1], "json") == 0;
+	return is_json(run, run->argc - 1) || is_json(run, 0);
+}
+
+/* As for `show users json json`, one of them may be a name. */
+static int
+first_word(const struct command_run *run)
+{
+	return is_json(run, 0) && !is_json(run, run->argc - 1);
+}
+
+const char *
+rows_word(const struct command_run *run)
+{
+	return run->argc > rows_json(run) ? run->argv[first_word(run)] : NULL;
 }
 
 void
@@ -743,7 +762,7 @@ rows_show(struct command_run *run, const struct listing *listing)
 	r->listing = listing;
 	r->json = rows_json(run);
 	r->argc = run->argc - r->json;
-	r->argv = run->argv;
+	r->argv = run->argv + first_word(run);
 	for (int i = 0; is_column(&c[i]); i++) {
 		int head = c[i].head != NULL ? (int)strlen(c[i].head) : 0;
 		int width = abs(c[i].width);

@@ -89,14 +89,17 @@ struct rows {
 };
 
 /*
- * Answers the command with these rows, in slices.  A last word `json` asks
- * for JSON.  Where the terminal is too narrow for a table, first the names
+ * Answers the command with these rows, in slices.  A word `json`, last or
+ * first, asks for JSON.  Where the terminal is too narrow for a table, first the names
  * are cut (with a ~), then numbers shortened, then columns left out.
  */
 void rows_show(struct command_run *, const struct listing *);
 
-/* Does the command line end in `json`? */
+/* Is `json` the last word, or else the first? */
 bool rows_json(const struct command_run *);
+
+/* The first word that is not that one; NULL if there is none. */
+const char *rows_word(const struct command_run *);
 
 /* --- words that people type --------------------------------------------- */
 

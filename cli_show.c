@@ -315,7 +315,7 @@ static const struct listing session_asked = {
 void
 show_session(struct command_run *run)
 {
-	rows_show(run, run->argc > rows_json(run) ? &session_asked :
+	rows_show(run, rows_word(run) != NULL ? &session_asked :
 	    &session_list);
 }
 
@@ -389,7 +389,7 @@ static const struct listing users_asked = {
 void
 show_users(struct command_run *run)
 {
-	rows_show(run, run->argc > rows_json(run) ? &users_asked : &user_list);
+	rows_show(run, rows_word(run) != NULL ? &users_asked : &user_list);
 }
 
 /* --- show tunnels ------------------------------------------------------- */
@@ -540,9 +540,11 @@ static const struct listing tunnels_asked = {
 void
 show_tunnels(struct command_run *run)
 {
-	if (run->argc == rows_json(run))
+	const char *word = rows_word(run);
+
+	if (word == NULL)
 		rows_show(run, &tunnel_list);
-	else if (strcmp(run->argv[0], "all") == 0)
+	else if (strcmp(word, "all") == 0)
 		rows_show(run, &tunnel_slots);
 	else
 		rows_show(run, &tunnels_asked);
@@ -645,8 +647,10 @@ static const struct listing pool_known = {
 void
 show_pool(struct command_run *run)
 {
-	rows_show(run, run->argc > rows_json(run) &&
-	    strcmp(run->argv[0], "all") == 0 ? &pool_all : &pool_known);
+	const char *word = rows_word(run);
+
+	rows_show(run, word != NULL && strcmp(word, "all") == 0 ? &pool_all :
+	    &pool_known);
 }
 
 /* --- show radius -------------------------------------------------------- */

@@ -219,10 +219,11 @@ histogram_end(struct command_run *run)
 void
 show_histogram(struct command_run *run)
 {
+	const char *word = rows_word(run);
 	struct histogram *h;
 
-	if (run->argc == 0 || (strcmp(run->argv[0], "idle") != 0 &&
-	    strcmp(run->argv[0], "open") != 0)) {
+	if (word == NULL || (strcmp(word, "idle") != 0 &&
+	    strcmp(word, "open") != 0)) {
 		command_print(run, "Specify idle or open\n");
 		return;
 	}
@@ -231,7 +232,7 @@ show_histogram(struct command_run *run)
 		command_print(run, "Out of memory\n");
 		return;
 	}
-	h->idle = strcmp(run->argv[0], "idle") == 0;
+	h->idle = strcmp(word, "idle") == 0;
 	h->json = rows_json(run);
 	run->data = h;
 	run->more = histogram_more;

@@ -20,35 +20,6 @@
 
 #include "config.h"
 
-#pragma weak show_session
-#pragma weak show_users
-#pragma weak show_tunnels
-#pragma weak show_pool
-#pragma weak show_radius
-#pragma weak show_running_config
-#pragma weak show_counters
-#pragma weak show_cluster
-#pragma weak show_plugins
-#pragma weak show_throttle
-#pragma weak show_version
-#pragma weak show_histogram
-#pragma weak show_bgp
-#pragma weak show_uptime
-#pragma weak do_clear_counters
-#pragma weak do_write_memory
-#pragma weak do_snoop
-#pragma weak do_no_snoop
-#pragma weak do_throttle
-#pragma weak do_no_throttle
-#pragma weak do_drop_session
-#pragma weak do_drop_tunnel
-#pragma weak do_drop_user
-#pragma weak do_set
-#pragma weak do_load_plugin
-#pragma weak do_remove_plugin
-#pragma weak do_reload
-#pragma weak do_shutdown
-
 #define LEN(a)		(sizeof(a) / sizeof((a)[0]))
 #define EVERYWHERE	(IN_EXEC | IN_CONFIG)
 
@@ -168,18 +139,22 @@ const struct command commands[] = {
 	    show_running_config),
 	SHOW("show counters", json_args,
 	    "bytes, packets and events since the last clear", show_counters),
-	SHOW("show cluster", NULL,
+	SHOW("show cluster", json_args,
 	    "state of the cluster", show_cluster),
-	SHOW("show plugins", NULL,
+	SHOW("show plugins", json_args,
 	    "plugins that are loaded", show_plugins),
 	SHOW("show throttle", json_args,
 	    "sessions that are slowed down", show_throttle),
+	SHOW("show tbf", json_args,
+	    "the same, as it is called in l2tpns 2", show_throttle),
 	SHOW("show version", NULL,
 	    "version of the program", show_version),
 	SHOW("show histogram", histogram_args,
 	    "how long sessions have been idle or open", show_histogram),
-	SHOW("show bgp", NULL,
+	SHOW("show bgp", json_args,
 	    "BGP neighbours", show_bgp),
+	SHOW("show ipcache", json_args,
+	    "which session has which address", show_ipcache),
 	SHOW("uptime", NULL,
 	    "time since the start, users, load, bandwidth", show_uptime),
 

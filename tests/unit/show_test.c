@@ -569,14 +569,14 @@ names_can_not_break_out(void **state)
 	(void)state;
 	strcpy(s->user, "a b\n\033[2J\"\\%n\xc3\xbc\xff\xf0\x9f\x98\x80");
 	assert_non_null(strstr(typed(show_session, ""),
-	    "    1    1 a\\x20b\\x0A\\x1B[2J\"\\x5C%n\\xC3\\xBC\\xFF"
-	    "\\xF0\\x9F\\x98\\x80 10.20.0.9 "));
+	    "    1    1 a\\x20b\\x0a\\x1b[2J\"\\x5c%n\\xc3\\xbc\\xff"
+	    "\\xf0\\x9f\\x98\\x80 10.20.0.9 "));
 	assert_non_null(strstr(typed(show_session, "json"),
 	    "\"username\": \"a b\\u000a\\u001b[2J\\\"\\\\%n\\u00fc\\u00ff"
 	    "\\ud83d\\ude00\""));
 	/* Names of LACs lie escaped in the tunnel already. */
-	strcpy(tunnel_by_tid(1)->hostname, "l\\x0A c");
-	assert_non_null(strstr(typed(show_tunnels, ""), " l\\x0A\\x20c "));
+	strcpy(tunnel_by_tid(1)->hostname, "l\\x0a c");
+	assert_non_null(strstr(typed(show_tunnels, ""), " l\\x0a\\x20c "));
 	assert_non_null(strstr(typed(show_tunnels, "json"),
 	    "\"hostname\": \"l\\u000a c\""));
 	/* The form that lists show can be typed. */
@@ -815,6 +815,7 @@ the_pool(void **state)
 "\"username\": \"alice\", \"idle\": null}\n"
 "]\n");
 	assert_int_equal(lines(typed(show_pool, "all json")), 6);
+	assert_int_equal(lines(typed(show_pool, "json all")), 6);
 }
 
 static void
