@@ -281,6 +281,7 @@ announce_ready(void)
 	    a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, L2TP_PORT,
 	    ippool_size(), lns.config.primary_radius != 0 ||
 	    lns.config.secondary_radius != 0 ? "RADIUS" : "ppp-secrets");
+	config_started();
 	notify_ready();
 }
 

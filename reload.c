@@ -45,6 +45,7 @@
 #include "users.h"
 
 static struct config_args args;
+static bool starting;
 static struct config wanted;
 static struct config_plugin plugins[CONFIG_PLUGINS];
 static size_t nplugins;
@@ -209,12 +210,18 @@ name_host(void)
 	memcpy(lns.hostname, name, sizeof(name));
 }
 
-/* Makes lns.config the truth for those who keep something of it. */
+/*
+ * Makes lns.config the truth for those who keep something of it.  Until the
+ * server is ready warnings are logged whatever `debug` says: who starts it is
+ * looking.
+ */
 static void
 apply(void)
 {
 	int level = (int)lns.config.debug + args.verbose;
 
+	if (starting && level < LOG_L_WARN)
+		level = LOG_L_WARN;
 	log_set_level(level < LOG_LEVELS ? level : LOG_LEVELS - 1);
 	name_host();
 	lns.local_addr = lns.config.bind_address != 0 ?
@@ -293,6 +300,7 @@ bool
 config_start(const struct config_args *a, char *err, size_t errlen)
 {
 	args = *a;
+	starting = true;
 	set_etcdir(args.file);
 	if (read_startup_config(&wanted, keep_fault) < 0)
 		return fail(err, errlen, "%s", first_fault);
@@ -341,6 +349,13 @@ config_check_files(const struct config_args *a)
 	if (faults == 0)
 		printf("%s: no faults\n", args.file);
 	return faults == 0;
+}
+
+void
+config_started(void)
+{
+	starting = false;
+	apply();
 }
 
 static bool

@@ -27,6 +27,9 @@ bool config_start(const struct config_args *, char *err, size_t errlen);
 /* Reads what lies beside it; call it when the network is ready for routes. */
 void config_start_files(void);
 
+/* The server is ready: from now on `debug` alone says what is logged. */
+void config_started(void);
+
 /* `l2tpns -t`: reads everything, prints every fault; true if there is none. */
 bool config_check_files(const struct config_args *);
 

@@ -148,6 +148,7 @@ begin(const char *text)
 	msg[0] = '\0';
 	if (!config_start(&args, msg, sizeof(msg)))
 		fail_msg("%s", msg);
+	config_started();
 }
 
 static int
@@ -555,8 +556,14 @@ test_hostname_and_debug(void **state)
 	assert_string_equal(shown("debug"), "2");
 	set("debug", "5");
 	assert_int_equal(log_get_level(), 5);
+	/* What is said at the start is said at any debug. */
 	args.hostname = "given";
 	args.verbose = 0;
+	put("startup-config", "set debug 0\nset log_file \"/dev/null\"\n");
+	assert_true(config_start(&args, msg, sizeof(msg)));
+	assert_int_equal(log_get_level(), LOG_L_WARN);
+	config_started();
+	assert_int_equal(log_get_level(), 0);
 	assert_true(config_start(&args, msg, sizeof(msg)));
 	set("hostname", "lns7");
 	assert_string_equal(lns.hostname, "given");
