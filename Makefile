@@ -5,6 +5,7 @@ DESTDIR	?=
 SBINDIR	= $(PREFIX)/sbin
 LIBDIR	= $(PREFIX)/lib/l2tpns
 MANDIR	= $(PREFIX)/share/man
+DOCDIR	= $(PREFIX)/share/doc/l2tpns
 ETCDIR	= /etc/l2tpns
 
 CC	?= cc
@@ -203,6 +204,16 @@ install: all
 	install -m 644 Docs/l2tpns.8 Docs/nsctl.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 Docs/startup-config.5 \
 	    $(DESTDIR)$(MANDIR)/man5/startup-config.5
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(DOCDIR)
+	sed 's|/usr/sbin/l2tpns|$(SBINDIR)/l2tpns|; s|/etc/l2tpns|$(ETCDIR)|' \
+	    etc/l2tpns.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/l2tpns.service
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/l2tpns.service
+	install -m 644 etc/l2tpns.sysusers \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/l2tpns.conf
+	sed 's|/usr/sbin/l2tpns|$(SBINDIR)/l2tpns|' etc/l2tpns.inittab > \
+	    $(DESTDIR)$(DOCDIR)/l2tpns.inittab
+	install -m 644 etc/l2tpns.logrotate $(DESTDIR)$(DOCDIR)
 	@for f in $(CONFIGS); do \
 	    to=$(DESTDIR)$(ETCDIR)/$$f; mode=644; \
 	    case $$f in startup-config|users|ppp-secrets) mode=600;; \

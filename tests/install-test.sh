@@ -49,6 +49,26 @@ echo "$elf" | grep 'GNU_STACK' | grep -qv 'RWE'
 echo "$elf" | grep -q '__stack_chk_fail'
 echo "$elf" | grep -q '_chk@'
 
+# From init.  The unit's own text is looked at by tests/system.
+for f in lib/systemd/system/l2tpns.service lib/sysusers.d/l2tpns.conf \
+    share/doc/l2tpns/l2tpns.inittab share/doc/l2tpns/l2tpns.logrotate; do
+	test -s "$root/usr/$f"
+done
+cmp etc/l2tpns.service "$root/usr/lib/systemd/system/l2tpns.service"
+make -s install DESTDIR="$root/local" PREFIX=/usr/local
+grep -q '^ExecStart=/usr/local/sbin/l2tpns$' \
+    "$root/local/usr/local/lib/systemd/system/l2tpns.service"
+grep -q ':/usr/local/sbin/l2tpns$' \
+    "$root/local/usr/local/share/doc/l2tpns/l2tpns.inittab"
+if command -v logrotate > /dev/null; then
+	logrotate -d etc/l2tpns.logrotate > "$root/logrotate" 2>&1
+fi
+if command -v systemd-sysusers > /dev/null; then
+	cp etc/l2tpns.sysusers "$root/l2tpns.conf"
+	systemd-sysusers --root="$root" --dry-run "$root/l2tpns.conf" \
+	    > "$root/sysusers" 2>&1 || { cat "$root/sysusers"; exit 1; }
+fi
+
 # The manual pages can be read, and what the documents say is there.
 for m in man8/l2tpns.8 man8/nsctl.8 man5/startup-config.5; do
 	test -s "$root/usr/share/man/$m"

@@ -2,13 +2,14 @@
 
 Everything that a fixture starts it also stops, after a failure too.  The
 directory of each test, with the logs, the configuration and the captures of
-what ran in it, is kept by pytest (the last three runs) and named when the
-test fails.
+what ran in it, is kept (the last three runs) and named when the test fails.
 """
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 
@@ -18,6 +19,27 @@ import daemon as daemon_module
 import freeradius
 import guest as guest_module
 import net as net_module
+
+
+RUNS = os.path.join(tempfile.gettempdir(), "l2tpns-tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Directories where a daemon that is not root any more can get to.
+
+    The default place is closed to others by each pytest that starts.
+    """
+    if config.option.basetemp or os.geteuid() != 0:
+        return
+    os.makedirs(RUNS, exist_ok=True)
+    os.chmod(RUNS, 0o711)
+    runs = sorted((e for e in os.scandir(RUNS) if e.is_dir()),
+                  key=lambda e: e.stat().st_mtime)
+    for old in runs[:-2]:
+        if not os.path.exists("/proc/" + old.name):
+            shutil.rmtree(old.path, ignore_errors=True)
+    config.option.basetemp = os.path.join(RUNS, str(os.getpid()))
 
 
 def pytest_collection_modifyitems(items):

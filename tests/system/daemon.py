@@ -4,6 +4,10 @@ The program is $L2TPNS, or build/l2tpns of this checkout.  With
 L2TPNS_REFERENCE=1 it is taken to be Debian's l2tpns 2.4.1: the way to learn
 whether a test that fails is wrong itself.  With OFFLOAD=no every daemon whose
 test does not say otherwise has `offload no`: the other path of the packets.
+
+L2TPNS_SETUID=1 starts every daemon with `set setuid`; L2TPNS_SANDBOX=1 starts
+every daemon under the restrictions of etc/l2tpns.service (sandbox.py).  Both
+are the user USER then, to whom the files of the test are given.
 """
 
 import os
@@ -11,11 +15,16 @@ import re
 import signal
 
 import net
+import sandbox as sandbox_module
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 
 REFERENCE = os.environ.get("L2TPNS_REFERENCE") == "1"
+
+SETUID = os.environ.get("L2TPNS_SETUID") == "1"
+SANDBOX = os.environ.get("L2TPNS_SANDBOX") == "1"
+USER = 45678                    # in no user database
 
 SANITIZER = re.compile(
     r"^.*(ERROR: \w*Sanitizer|WARNING: \w*Sanitizer|runtime error:"
@@ -65,13 +74,19 @@ class Daemon:
 
     def __init__(self, space, directory, config=None, lines=(),
                  ip_pool=net.POOL + "\n", secrets=None, users=None,
-                 argv=(), env=None, seconds=30):
+                 argv=(), env=None, seconds=30, setuid=SETUID,
+                 sandbox=SANDBOX):
         self.space = space
         self.directory = directory
         self.logfile = os.path.join(directory, "daemon.log")
         self.process = None
         self.expected_exit = False
+        self.sandbox = sandbox
         os.makedirs(directory, mode=0o700)
+        if setuid or sandbox:
+            self.give_away()
+        if setuid:
+            config = {"setuid": USER, **(config or {})}
         keys = dict(DEFAULTS)
         if REFERENCE:
             keys.update(REFERENCE_DEFAULTS)
@@ -87,13 +102,27 @@ class Daemon:
         self.argv = list(argv)
         self.env = dict(os.environ)
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        if setuid or sandbox:
+            # The leak check traces, which is not allowed any more.
+            self.env["ASAN_OPTIONS"] = ":".join(filter(None, [
+                self.env.get("ASAN_OPTIONS"), "detect_leaks=0"]))
         self.env.update(env or {})
         self.start(seconds)
 
+    def give_away(self):
+        """Let USER have this directory and the test's, and get there."""
+        for path in self.directory, os.path.dirname(self.directory):
+            os.chown(path, USER, USER)
+        while path != "/":
+            os.chmod(path, os.stat(path).st_mode | 0o011)
+            path = os.path.dirname(path)
+
     def write(self, name, text):
         path = os.path.join(self.directory, name)
+        owner = os.stat(self.directory)
         with open(path, "w") as f:
             os.chmod(path, 0o600)
+            os.chown(path, owner.st_uid, owner.st_gid)
             f.write(text)
 
     def write_config(self, **changes):
@@ -111,6 +140,9 @@ class Daemon:
             argv = ["unshare", "-m", "sh", "-c",
                     'mount --bind "$0" /etc/l2tpns && exec "$@"',
                     self.directory] + argv
+        if self.sandbox:
+            argv = [sandbox_module.PYTHON, "-B", sandbox_module.__file__,
+                    str(USER), os.path.dirname(self.directory)] + argv
         begin = os.path.getsize(self.logfile) if os.path.exists(
             self.logfile) else 0
         self.process = self.space.start(argv + self.argv, self.logfile,
