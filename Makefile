@@ -63,7 +63,7 @@ FUZZERS	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES	= $(B)/bench/lacsim $(B)/bench/radresp
 
 .PHONY: all help install clean check check-unit check-replay check-fuzz \
-	check-system check-long fuzz bench bench-tools demo docs deps
+	check-system check-long fuzz bench bench-tools demo docs deps FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 

@@ -71,6 +71,7 @@ union control {
 
 /* What one recvmmsg() fills. */
 static struct {
+	unsigned int used;		/* as many are to be made ready again */
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	struct sockaddr_in from[BATCH];
@@ -579,13 +580,14 @@ receive_batch(void)
 	unsigned int i;
 	int n;
 
-	for (i = 0; i < BATCH; i++) {
+	for (i = 0; i < rx.used; i++) {
 		rx.iov[i] = (struct iovec){ rx.buf[i], RX_ROOM };
 		rx.msg[i].msg_hdr = (struct msghdr){ .msg_name = &rx.from[i],
 		    .msg_namelen = sizeof(rx.from[i]), .msg_iov = &rx.iov[i],
 		    .msg_iovlen = 1, .msg_control = &rx.ctl[i],
 		    .msg_controllen = sizeof(rx.ctl[i]) };
 	}
+	rx.used = 0;
 	n = recvmmsg(udp.fd, rx.msg, BATCH, MSG_DONTWAIT, NULL);
 	if (n < 0) {
 		if (errno == EAGAIN)
@@ -594,7 +596,8 @@ receive_batch(void)
 		    "reading the L2TP socket: %s", strerror(errno));
 		return true;
 	}
-	for (i = 0; i < (unsigned int)n; i++)
+	rx.used = (unsigned int)n;
+	for (i = 0; i < rx.used; i++)
 		received(i);
 	handle();
 	tundev_flush();			/* rx.buf is used again */
@@ -733,6 +736,7 @@ lac_open(char *err, size_t errlen)
 	udp = (struct loop_fd){ .fd = fd, .stage = LOOP_UDP,
 	    .readable = udp_readable };
 	bound = lns.config.bind_address;
+	rx.used = BATCH;
 	q.nframes = q.ndests = 0;
 	memset(q.bucket, 0, sizeof(q.bucket));
 	arena_used = arena_held = 0;

@@ -82,6 +82,16 @@ write_parts(struct iovec *part, size_t n)
 	return done < 0 ? errno : 0;
 }
 
+/* A packet with no room in front of it. */
+static int
+write_apart(const struct gro_packet *p)
+{
+	uint8_t none[VNET_HDR] = { 0 };
+	struct iovec part[2] = { { none, VNET_HDR }, { p->ip, p->len } };
+
+	return write_parts(part, 2);
+}
+
 /*
  * One packet that nothing was joined to: as a rule the device's header takes
  * the place of the L2TP and PPP headers in front of it, which nobody needs
@@ -91,17 +101,12 @@ static int
 write_alone(uint16_t n)
 {
 	const struct gro_packet *p = &gro.packet[n];
-	uint8_t none[VNET_HDR] = { 0 };
-	struct iovec part[2] = { { none, VNET_HDR }, { p->ip, p->len } };
+	size_t header = vnet ? VNET_HDR : 0;
 
 	if (vnet && !headroom[n])
-		return write_parts(part, 2);
-	if (vnet)
-		memset(p->ip - VNET_HDR, 0, VNET_HDR);
-	if (write(tun.fd, p->ip - (vnet ? VNET_HDR : 0),
-	    p->len + (vnet ? VNET_HDR : 0u)) < 0)
-		return errno;
-	return 0;
+		return write_apart(p);
+	memset(p->ip - header, 0, header);
+	return write(tun.fd, p->ip - header, p->len + header) < 0 ? errno : 0;
 }
 
 static void
@@ -144,10 +149,6 @@ write_group(unsigned int i)
 	size_t n;
 	int error;
 
-	if (g->count == 1) {
-		write_one(g->first);
-		return;
-	}
 	memcpy(headers, gro.packet[g->first].ip, g->hlen);
 	n = gro_iov(&gro, i, header, iov);
 	error = write_parts(iov, n);
@@ -166,8 +167,12 @@ tundev_flush(void)
 {
 	if (gro.npackets == 0)
 		return;
-	for (unsigned int i = 0; i < gro.ngroups; i++)
-		write_group(i);
+	for (unsigned int i = 0; i < gro.ngroups; i++) {
+		if (gro.group[i].count == 1)
+			write_one(gro.group[i].first);
+		else
+			write_group(i);
+	}
 	gro_reset(&gro);
 }
 
@@ -257,8 +262,9 @@ read_some(void)
 	for (n = 0; n < READS && read_packet(&r[n]) > 0; n++)
 		forward_ahead_tun(r[n].ip, r[n].len);
 	/*
-	 * Not one by one between the reads: a system call would wait for each
-	 * to be translated, 60 ns with 60,000 sessions.  In a row they overlap.
+	 * Not one by one between the reads: finding the page of one of 60,000
+	 * sessions takes 60 ns, which a system call would wait for.  In a row
+	 * they overlap.
 	 */
 	for (i = 0; i < n; i++)
 		r[i].sid = forward_find_tun(r[i].ip, r[i].len);

@@ -591,17 +591,14 @@ hex_row(char *dst, size_t size, size_t at, const uint8_t *p, size_t n)
 	snprintf(dst, size, "  %04zx %-*s  %s", at, HEX_ROW * 3, hex, ascii);
 }
 
-void
-log_hex(uint32_t tid, uint32_t sid, const char *title, const void *data,
+static void
+print_hex(uint32_t tid, uint32_t sid, const char *title, const uint8_t *p,
     size_t len)
 {
-	const uint8_t *p = data;
 	char row[128];
 	int saved = errno;
 	size_t at, n;
 
-	if (max_level < LOG_L_DATA || to == TO_SYSLOG)
-		return;
 	log_line(LOG_L_DATA, tid, sid, "%s (%zu bytes)", title, len);
 	for (at = 0; at < len; at += n) {
 		n = len - at < HEX_ROW ? len - at : HEX_ROW;
@@ -609,4 +606,13 @@ log_hex(uint32_t tid, uint32_t sid, const char *title, const void *data,
 		emit(LOG_L_DATA, tid, sid, row);
 	}
 	errno = saved;
+}
+
+/* Asked for each packet: what it takes to print is not made ready in vain. */
+void
+log_hex(uint32_t tid, uint32_t sid, const char *title, const void *data,
+    size_t len)
+{
+	if (max_level >= LOG_L_DATA && to != TO_SYSLOG)
+		print_hex(tid, sid, title, data, len);
 }

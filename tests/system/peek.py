@@ -17,13 +17,13 @@ def names():
         return re.findall(r"^\s*X\((\w+),", f.read(), re.M)
 
 
-def place(pid):
-    """The address of `counters` in the process."""
+def place(pid, symbol="counters"):
+    """The address of a variable in the process."""
     program = os.readlink("/proc/%d/exe" % pid)
-    found = re.search(r"^([0-9a-f]+) B counters$",
+    found = re.search(r"^([0-9a-f]+) [Bb] %s$" % symbol,
                       net.sh("nm", program), re.M)
     if not found:
-        raise RuntimeError("%s has no symbol `counters`" % program)
+        raise RuntimeError("%s has no symbol `%s`" % (program, symbol))
     with open("/proc/%d/maps" % pid) as f:
         for line in f:
             if line.rstrip().endswith(program):
@@ -38,3 +38,10 @@ def counters(pid):
         f.seek(place(pid))
         data = f.read(8 * len(rows))
     return dict(zip(rows, struct.unpack("=%dQ" % len(rows), data)))
+
+
+def longest_stall(pid):
+    """Microseconds of the longest turn of its loop."""
+    with open("/proc/%d/mem" % pid, "rb") as f:
+        f.seek(place(pid, "stall_usec"))
+        return struct.unpack("=Q", f.read(8))[0]

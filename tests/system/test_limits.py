@@ -97,12 +97,28 @@ def site(net, daemon, tmp_path):
         def counters(self):
             return peek.counters(self.lns.pid)
 
+        def dropped(self, device):
+            return int(net.lns.run(
+                "cat", "/sys/class/net/%s/statistics/tx_dropped" % device))
+
+        def receive_there(self, on):
+            """The server's processor does all of the server's receiving.
+
+            Else the kernel does it on the processor of whoever sent, which
+            cannot send 300,000 packets a second then.
+            """
+            for device in ("lac0", "inet0"):
+                net.lns.run("sh", "-c", "echo %x > "
+                            "/sys/class/net/%s/queues/rx-0/rps_cpus" % (
+                                1 << SERVER_CPU if on else 0, device))
+
     one = Site()
     sim.add_sources(net)
     net.lac.ip("route replace local %s dev lo" % FLOODERS)
     net.lns.ip("route replace %s via %s" % (FLOODERS, net_module.LAC_ADDR))
     net.inet.ip("route replace %s via %s" % (POOL, LNS_INET_ADDR))
     yield one
+    one.receive_there(False)
     for tool in one.made:
         tool.kill()
     for process in one.idlers:
@@ -232,9 +248,23 @@ def test_idle_sessions_cost_little(site):
     idle(site, 3000, 10, "idle-short")
 
 
+def whereabouts(site, result, reflect, counters):
+    """How far the probes came, and what was lost on the way."""
+    return {
+        "sent": result["probes"]["sent"],
+        "from_lac": counters["eth_tx_packets"],
+        "reflected": reflect.end()["reflected"],
+        "from_tun": counters["eth_rx_packets"],
+        "received": result["probes"]["received"],
+        "socket_dropped": counters["tunnel_rx_dropped"],
+        "tun_dropped": site.dropped("tun0"),
+        "lacsim_dropped": result["data"]["socket_overflow"],
+        "stall_us": peek.longest_stall(site.lns.pid)}
+
+
 def crowd(site, sessions, tunnels, rate, name):
     site.radresp()
-    site.reflect()
+    reflect = site.reflect()
     lns = site.daemon(sessions, max_sessions=max(200000, sessions))
     empty = sim.rss(lns.pid)
     interval = max(1000, sessions // 5)     # 5,000 probes a second at most
@@ -248,7 +278,8 @@ def crowd(site, sessions, tunnels, rate, name):
     counters = site.counters()
     report(name, sessions=sessions, octets_a_session=memory,
            setup=result["setup"], probes=result["probes"],
-           stop_seconds=result.get("stop_seconds"))
+           stop_seconds=result.get("stop_seconds"),
+           where=whereabouts(site, result, reflect, counters))
 
     whole(result, sessions)
     assert result["sessions"]["ended"] == sessions
@@ -325,6 +356,7 @@ class Calm:
         site.radresp()
         site.reflect()
         self.lns = site.daemon(sessions + 40000, max_tunnels=20000, **config)
+        site.receive_there(True)
         self.old = site.sim(
             "old", source="10.98.0.0/25", tunnels=10, sessions=sessions,
             tunnel_rate=1000, rate=4000, max_outstanding=500, echo=10,
@@ -368,6 +400,8 @@ class Calm:
             "probes": result["probes"], "echo": result["echo"],
             "new_tunnel_s": tunnel, "new_setup": self.new_result["setup"],
             "rss_grown": self.grown, "log_lines_a_second": lines / seconds,
+            "stall_us": peek.longest_stall(self.lns.pid),
+            "tun_dropped": self.site.dropped("tun0"),
             "flood": flood, "counters": self.delta}
         report(name, **self.figures_)
         return self.figures_
@@ -422,7 +456,7 @@ def inside(site, what, sessions, pps, seconds, name):
     calm = Calm(site, sessions)
     bad = site.sim("bad", source="10.98.0.201", source_port=0, sessions=2,
                    user="bad%d", pester=what, pps=pps, hold=seconds, hello=0,
-                   echo_fail=255)
+                   echo_fail=255, reconnect=1, timeout=1)
     time.sleep(seconds / 3)
     calm.new = calm.newcomer()
     try:
