@@ -21,7 +21,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "accounting.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "control.h"
@@ -42,15 +41,11 @@
 #include "snoop.h"
 #include "speed.h"
 #include "state.h"
+#include "stop.h"
 #include "table.h"
 #include "tun.h"
 #include "tunnel.h"
 #include "users.h"
-
-#define STOP_POLL_MS	50
-#define STOP_QUIET_MS	3000	/* SIGTERM: for accounting to be answered */
-#define STOP_MORE_MS	6000	/* from the last answer, as others may come */
-#define STOP_CLEAN_MS	35000	/* SIGQUIT: a full retransmission cycle */
 
 struct l2tpns lns;
 
@@ -59,10 +54,6 @@ static struct {
 	struct config_args config;
 	bool detach, check_only;
 } args = { .config = { .file = ETCDIR "/startup-config" } };
-
-static struct timer stop_timer;
-static uint64_t stop_deadline, stop_limit;
-static uint32_t stop_left;		/* accounting records, at the last look */
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
 fatal(const char *fmt, ...)
@@ -148,120 +139,6 @@ reload(int sig)
 	notify_ready();
 }
 
-/* --- stopping ----------------------------------------------------------- */
-
-/*
- * While servers answer, it is worth waiting for the rest: nobody else has
- * these records.  STOP_CLEAN_MS is the end of that too.
- */
-static void
-stop_poll(struct timer *t)
-{
-	uint32_t left = acct_pending();
-	uint64_t more = timer_now() + STOP_MORE_MS;
-
-	if (more > stop_limit)
-		more = stop_limit;
-	if (left < stop_left && more > stop_deadline)
-		stop_deadline = more;
-	stop_left = left;
-	if (timer_now() < stop_deadline &&
-	    (left > 0 || (!lns.quiet && !tunnels_quiet())))
-		timer_arm(t, STOP_POLL_MS);
-	else
-		loop_stop();
-}
-
-static void
-stop_when_quiet(uint64_t ms)
-{
-	notify_stopping();
-	lns.shutting_down = true;
-	stop_timer.fire = stop_poll;
-	stop_deadline = timer_now() + ms;
-	stop_limit = timer_now() + STOP_CLEAN_MS;
-	stop_left = acct_pending();
-	timer_arm(&stop_timer, 0);
-}
-
-/*
- * What is up goes on in the next process: nobody is told, and no accounting
- * record is waited for.  False when nothing was saved.
- */
-static bool
-hand_over(void)
-{
-	char msg[512];
-
-	if (!lns.config.save_state)
-		return false;
-	lns.shutting_down = true;
-	state_settle();
-	if (!state_save(lns.config.state_file, msg, sizeof(msg))) {
-		log_error("state cannot be saved, all sessions end: %s", msg);
-		return false;
-	}
-	log_warn("state saved: %s", msg);
-	notify_stopping();
-	acct_forget();
-	lns.quiet = true;
-	loop_stop();
-	return true;
-}
-
-static void
-take_over_state(void)
-{
-	const char *path = lns.config.state_file;
-	char msg[512];
-
-	if (!lns.config.save_state)
-		state_discard(path);
-	else if (!state_restore(path, (long)lns.config.state_max_age, msg,
-	    sizeof(msg)))
-		log_error("saved state %s refused: %s; starting without "
-		    "sessions", path, msg);
-	else if (msg[0] != '\0')
-		log_warn("state restored: %s", msg);
-}
-
-/*
- * SIGTERM, SIGINT: the LACs hear nothing, so that a restart or another server
- * may carry on.  A second one does not wait for accounting.
- */
-static void
-stop_quietly(int sig)
-{
-	struct session *s;
-
-	if (lns.shutting_down) {
-		loop_stop();
-		return;
-	}
-	log_warn("signal %d: stopping; LACs and subscribers are not told", sig);
-	if (hand_over())
-		return;
-	for (s = session_next(0); s != NULL; s = session_next(s->sid))
-		session_kill(s, CAUSE_NAS_REBOOT, "the server is stopping");
-	lns.quiet = true;
-	stop_when_quiet(STOP_QUIET_MS);
-}
-
-/* SIGQUIT: every session gets a CDN, every tunnel a StopCCN. */
-static void
-stop_cleanly(int sig)
-{
-	if (lns.shutting_down) {
-		loop_stop();
-		return;
-	}
-	log_warn("signal %d: disconnecting %u sessions on %u tunnels, then "
-	    "stopping", sig, table_sessions(), table_tunnels());
-	lns.shutting_down = true;
-	tunnels_shutdown("the server is shutting down");
-	stop_when_quiet(STOP_CLEAN_MS);
-}
-
 /* --- starting ----------------------------------------------------------- */
 
 static void
@@ -302,6 +179,22 @@ start_network(void)
 		log_error("nothing can be intercepted: %s", err);
 	if (!radius_init(err, sizeof(err)))
 		fatal("RADIUS: %s", err);
+}
+
+static void
+take_over_state(void)
+{
+	const char *path = lns.config.state_file;
+	char msg[512];
+
+	if (!lns.config.save_state)
+		state_discard(path);
+	else if (!state_restore(path, (long)lns.config.state_max_age, msg,
+	    sizeof(msg)))
+		log_error("saved state %s refused: %s; starting without "
+		    "sessions", path, msg);
+	else if (msg[0] != '\0')
+		log_warn("state restored: %s", msg);
 }
 
 static void

@@ -1,0 +1,129 @@
+/*
+ * stop.c - the two ways in which the server stops
+ *
+ * SIGTERM is for a restart, or for another server to take over: nobody is
+ * told, and what is up is saved for the next process, or at least billed.
+ * SIGQUIT is for good: everybody is told, and has the time to answer.  Both
+ * only begin it here; the loop turns on until all is said, and what is left
+ * then is undone in l2tpns.c.
+ *
+ * Owns:     the timer that waits for the last answers.
+ * Calls:    tunnel, session, accounting, state, notify.
+ * Lifetime: from the first of these signals to the end of the loop.
+ */
+#include "stop.h"
+
+#include "accounting.h"
+#include "l2tpns.h"
+#include "log.h"
+#include "loop.h"
+#include "notify.h"
+#include "session.h"
+#include "state.h"
+#include "table.h"
+#include "tunnel.h"
+
+#define POLL_MS		50
+#define QUIET_MS	3000	/* SIGTERM: for accounting to be answered */
+#define MORE_MS		6000	/* from the last answer, as others may come */
+#define CLEAN_MS	35000	/* SIGQUIT: a full retransmission cycle */
+
+static struct timer timer;
+static uint64_t deadline, limit;
+static uint32_t left_before;	/* accounting records, at the last look */
+
+/*
+ * While servers answer, it is worth waiting for the rest: nobody else has
+ * these records.  CLEAN_MS is the end of that too.
+ */
+static void
+poll_books(struct timer *t)
+{
+	uint32_t left = acct_pending();
+	uint64_t more = timer_now() + MORE_MS;
+
+	if (more > limit)
+		more = limit;
+	if (left < left_before && more > deadline)
+		deadline = more;
+	left_before = left;
+	if (timer_now() < deadline &&
+	    (left > 0 || (!lns.quiet && !tunnels_quiet())))
+		timer_arm(t, POLL_MS);
+	else
+		loop_stop();
+}
+
+static void
+stop_when_settled(uint64_t ms)
+{
+	notify_stopping();
+	lns.shutting_down = true;
+	timer.fire = poll_books;
+	deadline = timer_now() + ms;
+	limit = timer_now() + CLEAN_MS;
+	left_before = acct_pending();
+	timer_arm(&timer, 0);
+}
+
+/*
+ * What is up goes on in the next process: nobody is told, and no accounting
+ * record is waited for.  False when nothing was saved.
+ */
+static bool
+hand_over(void)
+{
+	char msg[512];
+
+	if (!lns.config.save_state)
+		return false;
+	lns.shutting_down = true;
+	state_settle();
+	if (!state_save(lns.config.state_file, msg, sizeof(msg))) {
+		log_error("state cannot be saved, all sessions end: %s", msg);
+		return false;
+	}
+	log_warn("state saved: %s", msg);
+	notify_stopping();
+	acct_forget();
+	lns.quiet = true;
+	loop_stop();
+	return true;
+}
+
+/*
+ * SIGTERM, SIGINT: the LACs hear nothing, so that a restart or another server
+ * may carry on.  A second one does not wait for accounting.
+ */
+void
+stop_quietly(int sig)
+{
+	struct session *s;
+
+	if (lns.shutting_down) {
+		loop_stop();
+		return;
+	}
+	log_warn("signal %d: stopping; LACs and subscribers are not told", sig);
+	if (hand_over())
+		return;
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		session_kill(s, CAUSE_NAS_REBOOT, "the server is stopping");
+	lns.quiet = true;
+	stop_when_settled(QUIET_MS);
+}
+
+/* SIGQUIT: every session gets a CDN, every tunnel a StopCCN. */
+void
+stop_cleanly(int sig)
+{
+	if (lns.shutting_down) {
+		loop_stop();
+		return;
+	}
+	log_warn("signal %d: disconnecting %u sessions on %u tunnels, then "
+	    "stopping", sig, table_sessions(), table_tunnels());
+	lns.shutting_down = true;
+	tunnels_shutdown("the server is shutting down");
+	stop_when_settled(CLEAN_MS);
+}
