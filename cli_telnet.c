@@ -45,6 +45,7 @@
 #define CTRL(c)		((c) - '@')
 #define DEL		0x7f
 #define ESC		0x1b
+#define PARAM_OTHER	0xff	/* more than one character */
 #define COMPLETION	64	/* a completed word has at most so many more */
 
 enum { DATA, SAW_IAC, SAW_COMMAND, IN_SUB, SUB_IAC };
@@ -254,8 +255,7 @@ escape_key(struct telnet *t, enum telnet_mode mode, struct telnet_out *o,
 		return;
 	}
 	if (t->key == SAW_CSI && (c < '@' || c > '~')) {
-		if (t->param == 0)
-			t->param = c;
+		t->param = t->param == 0 ? c : PARAM_OTHER;
 		return;
 	}
 	t->key = KEY;

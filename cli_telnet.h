@@ -34,7 +34,7 @@ struct telnet {
 	uint8_t sub[8];			/* a subnegotiation, its beginning */
 	size_t sub_len;
 	int key;			/* of the parser, the keyboard's side */
-	uint8_t param;			/* of an escape sequence */
+	uint8_t param;			/* of an escape sequence, its only one */
 	bool cr;			/* the last byte was CR */
 	bool literal;			/* ^V was typed */
 	char quote;			/* that is open in this line, or NUL */

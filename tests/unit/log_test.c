@@ -610,6 +610,54 @@ test_tap_has_its_own_level(void **state)
 	assert_int_equal(taps, 2);
 }
 
+static struct listener {
+	struct log_listener l;
+	unsigned int lines;
+	bool once;
+} ears[2];
+
+static void
+hear(struct log_listener *l, enum log_level level, uint32_t tid, uint32_t sid,
+    const char *text)
+{
+	struct listener *e = (struct listener *)l;
+
+	(void)tid;
+	(void)sid;
+	e->lines++;
+	assert_true((l->levels & 1u << level) != 0);
+	if (e->once)
+		log_unlisten(l);
+	log_error("heard: %s", text);	/* by nobody */
+}
+
+static void
+test_listeners_choose_levels(void **state)
+{
+	(void)state;
+	memset(ears, 0, sizeof(ears));
+	log_set_level(LOG_L_CRIT);
+	ears[0].l = (struct log_listener){ .line = hear,
+	    .levels = 1u << LOG_L_ERROR | 1u << LOG_L_DATA };
+	ears[1].l = (struct log_listener){ .line = hear,
+	    .levels = 1u << LOG_L_ERROR };
+	ears[1].once = true;
+	log_listen(&ears[0].l);
+	log_listen(&ears[1].l);
+	log_listen(&ears[1].l);
+	log_error("for both");
+	log_error("for the first");
+	log_warn("for nobody");
+	log_line(LOG_L_DATA, 1, 2, "for the first");
+	assert_int_equal(ears[0].lines, 3);
+	assert_int_equal(ears[1].lines, 1);
+	log_unlisten(&ears[0].l);
+	log_unlisten(&ears[0].l);
+	log_error("for nobody");
+	assert_int_equal(ears[0].lines, 3);
+	assert_string_equal(slurp(file), "");
+}
+
 static void
 test_errno_is_kept(void **state)
 {
@@ -701,6 +749,7 @@ main(void)
 		T(test_dev_full),
 		T(test_rate_limit),
 		T(test_tap_has_its_own_level),
+		T(test_listeners_choose_levels),
 		T(test_errno_is_kept),
 		T(test_syslog),
 	};

@@ -595,6 +595,39 @@ test_child_cannot_start(void **state)
 	assert_int_equal(k.ends, 0);
 }
 
+#define SELF_TITLE	"loop_test: a child"
+
+/* What the child below does: is all as loop_spawn_self() promises? */
+static int
+self_main(void)
+{
+	char text[8] = "";
+
+	if (read(0, text, sizeof(text) - 1) != 2 || strcmp(text, "hi") != 0)
+		return 1;
+	if (fcntl(3, F_GETFD) < 0 || fcntl(4, F_GETFD) >= 0)
+		return 2;
+	return 7;
+}
+
+static void
+test_child_is_this_program(void **state)
+{
+	char *argv[] = { SELF_TITLE, NULL };
+	struct kid k = { .child.done = on_done };
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(write(p[1], "hi", 2), 2);
+	assert_true(loop_spawn_self(&k.child, argv, environ, p[0]));
+	close(p[0]);
+	close(p[1]);
+	wait_kid(&k, 1);
+	assert_true(WIFEXITED(k.status));
+	assert_int_equal(WEXITSTATUS(k.status), 7);
+}
+
 static void
 test_child_stdin(void **state)
 {
@@ -807,7 +840,7 @@ test_highest_descriptor(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_add_refused, fresh),
@@ -828,6 +861,7 @@ main(void)
 		cmocka_unit_test_setup(test_sigpipe_is_ignored, fresh),
 		cmocka_unit_test_setup(test_child_status, fresh),
 		cmocka_unit_test_setup(test_child_cannot_start, fresh),
+		cmocka_unit_test_setup(test_child_is_this_program, fresh),
 		cmocka_unit_test_setup(test_child_stdin, fresh),
 		cmocka_unit_test_setup(test_child_inherits_nothing, fresh),
 		cmocka_unit_test_setup(test_child_is_not_realtime, fresh),
@@ -841,5 +875,7 @@ main(void)
 		cmocka_unit_test_setup(test_highest_descriptor, fresh),
 	};
 
+	if (argc == 1 && strcmp(argv[0], SELF_TITLE) == 0)
+		return self_main();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

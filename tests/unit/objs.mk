@@ -58,3 +58,6 @@ fuzz_control_OBJS = $(CONTROL_WIRE_OBJS)
 state_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 CLI_OBJS = cli_rows.o cli_show.o cli_stat.o cli_do.o
 show_test_OBJS = $(CLI_OBJS) table.o ippool.o config.o counters.o timer.o log.o
+users_test_OBJS = users.o config.o digest.o
+command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
+cli_telnet_test_OBJS = cli_telnet.o
