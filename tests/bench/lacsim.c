@@ -793,7 +793,8 @@ enum {
 	O_PFC, O_NO_DNS, O_STOP, O_CYCLES, O_MONKEY, O_MONKEY_RATE,
 	O_RECONNECT, O_TIMEOUT, O_DROP_AT, O_DROP_HOW, O_JSON, O_STATUS,
 	O_ADDRESSES, O_UNTIL_UP, O_SEED, O_PROBE, O_PROBE_INTERVAL,
-	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_FLOWS, O_SIZE, O_PPS,
+	O_PROBE_SIZE, O_PROBE_SESSIONS, O_BLAST, O_BLAST_TO, O_YIELD,
+	O_FLOWS, O_SIZE, O_PPS,
 	O_SECONDS, O_GSO, O_NO_GRO, O_TUN, O_TUN_BARE, O_TUN_OFFLOAD, O_QUIET,
 	O_HELP, O_REFLECT, O_SINK, O_BLAST_FROM, O_PORT, O_LOSS, O_DUP,
 	O_REORDER, O_DELAY, O_PLAIN, O_FLOOD, O_PESTER
@@ -873,6 +874,7 @@ static const struct row {
 	{ "size", O_SIZE, "B", "IP packet of the blast [128]" },
 	{ "pps", O_PPS, "N|max", "[max]" },
 	{ "seconds", O_SECONDS, "S", "how long [10]" },
+	{ "blast-yield", O_YIELD, NULL, "let others of the processor run every 256 packets" },
 	{ "blast-flows", O_FLOWS, "N", "source ports of each session, in turn [1]" },
 	{ "gso", O_GSO, "N", "datagrams in one outer send [1]" },
 	{ "no-gro", O_NO_GRO, NULL, "no UDP_GRO on receive" },
@@ -1098,6 +1100,9 @@ option_traffic(int c, const char *name, const char *a)
 		break;
 	case O_SECONDS:
 		o->seconds = arg_num(name, a, 0.1, 1e6);
+		break;
+	case O_YIELD:
+		o->blast_yield = true;
 		break;
 	case O_FLOWS:
 		o->blast_flows = (uint32_t)arg_u64(name, a, 1, 50000);

@@ -59,6 +59,7 @@ struct options {
 	double probe_interval;		/* ms */
 	uint32_t probe_size, probe_sessions;
 	bool blast_up, blast_down;
+	bool blast_yield;		/* a NAPI thread may share the processor */
 	uint32_t blast_ip;
 	uint16_t blast_port;
 	uint32_t blast_flows;		/* source ports of each session */

@@ -13,6 +13,7 @@
 #include "lacsim.h"
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 #define HEADERS		28	/* IPv4 and UDP */
@@ -259,6 +260,8 @@ blast_turn(void)
 	else
 		blast.credit = most;
 	blast.last = L.now;
+	if (L.o.blast_yield)
+		sched_yield();
 	if (blast.credit > most)
 		blast.credit = most;
 	while (blast.credit >= L.o.gso)
