@@ -29,7 +29,7 @@ case ${1:-} in
 '')		want="$build $demo $check" ;;
 --build-only)	want="$build" ;;
 --demo)		want="$build $demo" ;;
---bench)	want="$build $demo $check l2tpns" ;;
+--bench)	want="$build $demo $check l2tpns gnuplot-nox" ;;
 *)		usage ;;
 esac
 test $# -le 1 || usage
