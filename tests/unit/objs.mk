@@ -61,3 +61,5 @@ show_test_OBJS = $(CLI_OBJS) table.o ippool.o config.o counters.o timer.o log.o
 users_test_OBJS = users.o config.o digest.o
 command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cli_telnet_test_OBJS = cli_telnet.o
+control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
+plugins_test_OBJS = plugins.o log.o loop.o timer.o
