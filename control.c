@@ -9,7 +9,9 @@
  *
  * "From this machine" is the kernel's word for it, not the packet's: it came
  * in by the loopback interface, which nothing from outside ever does, whatever
- * its source address.
+ * its source address.  IP_PKTINFO names another interface where the machine's
+ * own name was asked for, so there are two sockets on the port, and a filter of
+ * four instructions sorts what comes in by loopback into one of them.
  *
  * A signed request is taken once.  Its sequence, the sender's clock, may be
  * ten seconds off ours; the MACs of all that were taken in that time are
@@ -18,7 +20,7 @@
  * memory raises the floor, below which nothing is taken; the floor begins at
  * our own start, since what was taken before is not known.
  *
- * Owns:     the socket, the memory of MACs.
+ * Owns:     the sockets, the memory of MACs.
  * Calls:    control_wire; plugins for loading and for all words that it does
  *           not know itself.
  * Lifetime: control_init() to control_exit().
@@ -29,6 +31,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -56,8 +59,10 @@
  */
 #define TAKEN_MAX	(RATE * (2 * CONTROL_CLOCK_USEC / 1000000 + 2))
 
-static struct loop_fd control_fd = { .fd = -1 };
-static unsigned int loopback;		/* its index */
+/* In the order in which the filter numbers them. */
+enum { FAR, NEAR, SOCKETS };
+
+static struct loop_fd control_fd[SOCKETS] = { { .fd = -1 }, { .fd = -1 } };
 static struct token_bucket tokens;
 
 static struct {
@@ -446,22 +451,6 @@ control_answer(const uint8_t *buf, size_t len, uint32_t addr, uint16_t port,
 
 /* --- the socket ----------------------------------------------------------- */
 
-static bool
-open_socket(uint16_t port)
-{
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET, .sin_port = htons(port),
-	};
-	int on = 1;
-
-	control_fd.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0);
-	return control_fd.fd >= 0 && setsockopt(control_fd.fd, IPPROTO_IP,
-	    IP_PKTINFO, &on, sizeof(on)) == 0 && bind(control_fd.fd,
-	    (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
-	    loop_add(&control_fd);
-}
-
 /* Room for one struct in_pktinfo. */
 union pktinfo {
 	struct cmsghdr align;
@@ -509,7 +498,7 @@ send_reply(int fd, const struct sockaddr_in *to, struct in_pktinfo from,
 
 /* Receives and answers one; false when there is none. */
 static bool
-serve(int fd)
+serve(int fd, bool local)
 {
 	static uint8_t buf[CONTROL_REQUEST_MAX + 1], reply[CONTROL_REPLY_MAX];
 	struct sockaddr_in sin;
@@ -530,8 +519,7 @@ serve(int fd)
 	if (!came_in(&mh, &info))
 		return true;
 	len = control_answer(buf, (size_t)n, ntohl(sin.sin_addr.s_addr),
-	    ntohs(sin.sin_port), (unsigned int)info.ipi_ifindex == loopback,
-	    reply);
+	    ntohs(sin.sin_port), local, reply);
 	if (len > 0)
 		send_reply(fd, &sin, info, reply, len);
 	return true;
@@ -541,8 +529,75 @@ static void
 readable(struct loop_fd *f)
 {
 	for (int i = 0; i < READS_A_TURN && f->fd >= 0; i++)
-		if (!serve(f->fd))
+		if (!serve(f->fd, f == &control_fd[NEAR]))
 			break;
+}
+
+/* A socket on the port; `shared` with others that are. */
+static int
+open_socket(uint16_t port, bool shared)
+{
+	struct sockaddr_in sin = {
+		.sin_family = AF_INET, .sin_port = htons(port),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+
+	if (fd >= 0 && (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on,
+	    sizeof(on)) != 0 || (shared && setsockopt(fd, SOL_SOCKET,
+	    SO_REUSEPORT, &on, sizeof(on)) != 0) ||
+	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) != 0)) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+/* Gives what comes in by loopback to NEAR, the rest to FAR. */
+static bool
+sort_by_interface(int fd)
+{
+	unsigned int lo = if_nametoindex("lo");
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lo, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, NEAR),
+		BPF_STMT(BPF_RET | BPF_K, FAR),
+	};
+	struct sock_fprog prog = { .len = LEN(code), .filter = code };
+
+	return lo != 0 && setsockopt(fd, SOL_SOCKET,
+	    SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) == 0;
+}
+
+/*
+ * A socket that shares with none comes first: that another server has the port
+ * would not show otherwise.  FAR is there, and the filter, before NEAR is, so
+ * nothing from outside is ever in NEAR.
+ */
+static bool
+open_sockets(uint16_t port)
+{
+	int fd = open_socket(port, false);
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	control_fd[FAR].fd = open_socket(port, true);
+	if (control_fd[FAR].fd < 0 || !sort_by_interface(control_fd[FAR].fd))
+		return false;
+	control_fd[NEAR].fd = open_socket(port, true);
+	for (size_t i = 0; i < SOCKETS; i++) {
+		control_fd[i].stage = LOOP_CONTROL;
+		control_fd[i].readable = readable;
+		if (control_fd[i].fd < 0 || !loop_add(&control_fd[i]))
+			return false;
+	}
+	return true;
 }
 
 void
@@ -562,12 +617,7 @@ control_init(char *err, size_t errlen)
 	if (port == 0)
 		return true;
 	control_start();
-	loopback = if_nametoindex("lo");
-	if (loopback == 0)
-		loopback = 1;		/* where Linux has it, always */
-	control_fd.stage = LOOP_CONTROL;
-	control_fd.readable = readable;
-	if (open_socket(port))
+	if (open_sockets(port))
 		return true;
 	snprintf(err, errlen, "UDP port %u: %s", (unsigned int)port,
 	    strerror(errno));
@@ -578,9 +628,11 @@ control_init(char *err, size_t errlen)
 void
 control_exit(void)
 {
-	if (control_fd.fd < 0)
-		return;
-	loop_del(&control_fd);
-	close(control_fd.fd);
-	control_fd.fd = -1;
+	for (size_t i = 0; i < SOCKETS; i++) {
+		if (control_fd[i].fd < 0)
+			continue;
+		loop_del(&control_fd[i]);
+		close(control_fd[i].fd);
+		control_fd[i].fd = -1;
+	}
 }

@@ -45,3 +45,10 @@ def longest_stall(pid):
     with open("/proc/%d/mem" % pid, "rb") as f:
         f.seek(place(pid, "stall_usec"))
         return struct.unpack("=Q", f.read(8))[0]
+
+
+def forget_stall(pid):
+    """longest_stall() is of the time from now on."""
+    with open("/proc/%d/mem" % pid, "r+b", buffering=0) as f:
+        f.seek(place(pid, "stall_usec"))
+        f.write(bytes(8))
