@@ -4,6 +4,7 @@ PREFIX	?= /usr
 DESTDIR	?=
 SBINDIR	= $(PREFIX)/sbin
 LIBDIR	= $(PREFIX)/lib/l2tpns
+INCDIR	= $(PREFIX)/include/l2tpns
 MANDIR	= $(PREFIX)/share/man
 DOCDIR	= $(PREFIX)/share/doc/l2tpns
 ETCDIR	= /etc/l2tpns
@@ -196,11 +197,13 @@ docs: $(B)/gendoc
 CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
 
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(ETCDIR) \
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCDIR) \
+	    $(DESTDIR)$(ETCDIR) \
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(MANDIR)/man5
 	install -m 755 $(B)/l2tpns $(B)/nsctl $(DESTDIR)$(SBINDIR)
 	$(if $(MODULES),install -m 644 $(MODULES:%=$(B)/%.so) \
 	    $(DESTDIR)$(LIBDIR))
+	install -m 644 plugin.h $(DESTDIR)$(INCDIR)
 	install -m 644 Docs/l2tpns.8 Docs/nsctl.8 $(DESTDIR)$(MANDIR)/man8
 	install -m 644 Docs/startup-config.5 \
 	    $(DESTDIR)$(MANDIR)/man5/startup-config.5

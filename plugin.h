@@ -15,7 +15,8 @@
  *		return PLUGIN_RET_OK;
  *	}
  *
- *	cc -shared -fPIC -fvisibility=hidden -o NAME.so NAME.c
+ *	cc -shared -fPIC -fvisibility=hidden -I/usr/include/l2tpns \
+ *	    -o NAME.so NAME.c
  *
  * A plugin has the functions below that it wants; they are found by name.
  * When an event happens, each plugin that has its function is called, in the

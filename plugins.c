@@ -374,8 +374,8 @@ resolve(struct plugin *p, char *err, size_t errlen)
 		    "plugin_api_version", p->name);
 	if (*version != PLUGIN_API_VERSION)
 		return refuse(err, errlen, "%s.so is made for version %d of "
-		    "the plugin interface, this is %d: compile it again",
-		    p->name, *version, PLUGIN_API_VERSION);
+		    "the plugin interface, not for %d", p->name, *version,
+		    PLUGIN_API_VERSION);
 	for (other = plugins; other != NULL; other = other->next)
 		if (other->handle == p->handle)
 			return refuse(err, errlen, "%s.so is the same file as "
@@ -549,8 +549,9 @@ plugins_apply(const struct config_plugin *list, size_t n)
 
 	while ((p = find_dropped(list, n)) != NULL)
 		plugin_remove(p->name, err, sizeof(err));
-	memcpy(lines, list, n * sizeof(lines[0]));
 	lines_n = n;
+	if (n > 0)
+		memcpy(lines, list, n * sizeof(lines[0]));
 	for (size_t i = 0; i < n; i++)
 		if (find(list[i].name) == NULL &&
 		    !plugin_load(list[i].name, err, sizeof(err)))

@@ -75,7 +75,8 @@ bool plugin_check(const char *name, char *err, size_t errlen);
 /*
  * The `load plugin` lines of startup-config, at start and after each reload:
  * loads those that are not, and removes those that the lines before had and
- * these have not.  What was loaded by hand stays.  Faults go to the log.
+ * these have not.  What was loaded by hand stays.  Faults go to the log.  At most
+ * CONFIG_PLUGINS of them.
  */
 void plugins_apply(const struct config_plugin *, size_t n);
 

@@ -40,6 +40,26 @@ status=0
 test $status -eq 2
 grep -q '^Usage:' "$root/usage"
 
+# A plugin needs nothing but the header, in C99 and, if there is one, in C++.
+cat > "$root/smallest.c" << 'END'
+#include "plugin.h"
+int plugin_api_version = PLUGIN_API_VERSION;
+int plugin_timer(struct param_timer *data)
+{
+	return data->time_now > 0 ? PLUGIN_RET_OK : PLUGIN_RET_ERROR;
+}
+END
+cc -std=c99 -pedantic -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
+    -I"$root/usr/include/l2tpns" -o "$root/smallest.so" "$root/smallest.c"
+nm -D "$root/smallest.so" | grep -q ' T plugin_timer$'
+nm -D "$root/smallest.so" | grep -q ' [BD] plugin_api_version$'
+if command -v c++ > /dev/null; then
+	c++ -x c++ -std=c++11 -pedantic -Wall -Wextra -Werror -shared -fPIC \
+	    -fvisibility=hidden -I"$root/usr/include/l2tpns" \
+	    -o "$root/smallest.so" "$root/smallest.c"
+	nm -D "$root/smallest.so" | grep -q ' T plugin_timer$'
+fi
+
 # Position independent, full RELRO, no executable stack, stack protector.
 elf=$(readelf -hldsW "$root/usr/sbin/l2tpns")
 echo "$elf" | grep -q 'Type: *DYN'
