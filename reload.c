@@ -364,6 +364,23 @@ unreadable(const char *path)
 	return access(path, R_OK) != 0 && errno != ENOENT;
 }
 
+/* The last slash of a file's path, if any, ends its directory's. */
+static void
+check_writable(enum log_level level, const char *path, bool file,
+    const char *what)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (file && slash != NULL)
+		slash[slash == dir] = '\0';
+	if (dir[0] != '\0' && access(dir, W_OK) != 0)
+		log_line(level, 0, 0, "%s: user %u cannot write to it: no %s",
+		    dir, geteuid(), what);
+}
+
 void
 config_check_access(void)
 {
@@ -379,9 +396,12 @@ config_check_access(void)
 		if (unreadable(config_path(beside[i])))
 			log_warn("%s: user %u cannot read it",
 			    config_path(beside[i]), geteuid());
-	if (access(lns.etcdir, W_OK) != 0)
-		log_info("%s: user %u cannot write to it: so cannot `write "
-		    "memory`", lns.etcdir, geteuid());
+	check_writable(LOG_L_INFO, lns.etcdir, false, "`write memory`");
+	check_writable(LOG_L_WARN, lns.config.accounting_dir, false,
+	    "usage files (accounting_dir)");
+	if (lns.config.save_state)
+		check_writable(LOG_L_WARN, lns.config.state_file, true,
+		    "saved state (save_state)");
 }
 
 bool
@@ -535,10 +555,26 @@ config_line(size_t i, bool secrets, char *dst, size_t size)
 }
 
 /*
- * Opens the new file, with what the old one has of mode and owner.  -1 with a
- * reason.  Under `setuid` an owner cannot be given back what we take over: a
- * file that changes hands unasked is worse than one that is not written.
+ * Gives the new file what the old one has of mode and owner.  After `setuid`
+ * that may not be possible: a file that changes hands unasked is worse than
+ * one that is not written.  Its group may change where it is of no account.
  */
+static bool
+keep_owner(int fd, const struct stat *old)
+{
+	bool group_counts = (old->st_mode >> 3 & ~old->st_mode & 7) != 0;
+	struct stat new;
+
+	if (fstat(fd, &new) != 0)
+		return false;
+	if ((new.st_uid != old->st_uid || new.st_gid != old->st_gid) &&
+	    fchown(fd, old->st_uid, old->st_gid) != 0 &&
+	    (new.st_uid != old->st_uid || group_counts))
+		return false;
+	return fchmod(fd, old->st_mode & 07777) == 0;
+}
+
+/* Opens the new file.  -1 with a reason. */
 static int
 open_new(const char *path, const char *tmp, char *err, size_t errlen)
 {
@@ -560,15 +596,11 @@ open_new(const char *path, const char *tmp, char *err, size_t errlen)
 		fail(err, errlen, "%s: %s", tmp, strerror(errno));
 		return -1;
 	}
-	if (!old || ((st.st_uid == geteuid() && st.st_gid == getegid()) ||
-	    fchown(fd, st.st_uid, st.st_gid) == 0)) {
-		if (!old || fchmod(fd, st.st_mode & 07777) == 0)
-			return fd;
-		fail(err, errlen, "%s: its mode: %s", path, strerror(errno));
-	} else
-		fail(err, errlen, "%s belongs to user %u, group %u, and this "
-		    "process cannot make such a file: %s", path, st.st_uid,
-		    st.st_gid, strerror(errno));
+	if (!old || keep_owner(fd, &st))
+		return fd;
+	fail(err, errlen, "%s belongs to user %u, group %u, and this process "
+	    "cannot make such a file: %s", path, st.st_uid, st.st_gid,
+	    strerror(errno));
 	close(fd);
 	unlink(tmp);
 	return -1;

@@ -727,36 +727,52 @@ test_write_to_a_full_disk(void **state)
 	assert_non_null(strstr(get(file), "set debug 2\n"));
 }
 
-/* Run by another user, as after setuid. */
-static void
-test_write_as_a_stranger(void **state)
+/* config_write() by another user, as after setuid; what it says. */
+static const char *
+write_as_nobody(void)
 {
 	int status = -1;
 	pid_t pid;
 
+	log_open("", NULL, 0);
+	pid = fork();
+	if (pid == 0) {
+		bool ok = setegid(65534) == 0 && seteuid(65534) == 0 &&
+		    config_write(msg, sizeof(msg));
+
+		_exit(ok ? 0 : strstr(msg, "cannot make such a file") ? 1 :
+		    strstr(msg, "Permission denied") ? 2 : 3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return status == 0 ? "written" : WEXITSTATUS(status) == 1 ? "owner" :
+	    WEXITSTATUS(status) == 2 ? "denied" : "?";
+}
+
+static void
+test_write_as_another_user(void **state)
+{
+	struct stat st;
+
 	(void)state;
 	if (geteuid() != 0)
 		skip();
+	assert_string_equal(write_as_nobody(), "denied");
 	assert_int_equal(chmod(dir, 0777), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (setegid(65534) != 0 || seteuid(65534) != 0)
-			_exit(3);
-		if (config_write(msg, sizeof(msg)))
-			_exit(1);	/* root's file in a stranger's hands */
-		_exit(strstr(msg, "belongs to user 0") != NULL ? 0 : 2);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	/* root's file would be in a stranger's hands. */
+	assert_string_equal(write_as_nobody(), "owner");
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_uid, 0);
 	assert_int_equal(chown(file, 65534, 65534), 0);
-	pid = fork();
-	if (pid == 0) {
-		if (setegid(65534) != 0 || seteuid(65534) != 0)
-			_exit(3);
-		_exit(config_write(msg, sizeof(msg)) ? 0 : 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_string_equal(write_as_nobody(), "written");
+	/* A group that cannot be kept matters only where it has rights. */
+	assert_int_equal(chown(file, 65534, 0), 0);
+	assert_int_equal(chmod(file, 0640), 0);
+	assert_string_equal(write_as_nobody(), "owner");
+	assert_int_equal(chmod(file, 0604), 0);
+	assert_string_equal(write_as_nobody(), "written");
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0604);
 }
 
 /* --- configurations of other releases ------------------------------------- */
@@ -872,7 +888,7 @@ main(void)
 		TEST(test_write_through_a_link),
 		TEST(test_write_beside_a_trap),
 		TEST(test_write_to_a_full_disk),
-		TEST(test_write_as_a_stranger),
+		TEST(test_write_as_another_user),
 		TEST(test_keys_of_2_4),
 		TEST(test_file_of_debian),
 	};
