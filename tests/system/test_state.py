@@ -229,8 +229,7 @@ def test_damaged_state_is_refused(world):
         f.write(bytes([octet[0] ^ 1]))
     assert os.stat(state).st_mode & 0o777 == 0o600
     lns.start()
-    log = lns.log()
-    assert log.count("saved state %s refused: it is damaged" % state) == 1
+    lns.wait_log("saved state %s refused: it is damaged" % re.escape(state))
     assert os.path.exists(state + ".refused")
     assert not os.path.exists(state)
     lac.wait_status("all to be up again", 60,
@@ -244,7 +243,7 @@ def test_old_state_is_refused(world):
     terminate(lns)
     time.sleep(2.5)
     lns.start()
-    assert "saved state %s refused: it is too old" % state in lns.log()
+    lns.wait_log("saved state %s refused: it is too old" % re.escape(state))
 
 
 def test_state_that_cannot_be_saved(world):
