@@ -700,15 +700,15 @@ show_radius(struct command_run *run)
 /* --- show throttle ------------------------------------------------------ */
 
 static const struct column throttle_columns[] = {
-	{ "TBF#", "tbf", COL_NUMBER, 4, NULL, 0, 0 },
+	{ "TBF#", "tbf", COL_NUMBER, 4, NULL, 0, 1 },
 	{ "Sid", "sid", COL_NUMBER, 5, NULL, 0, 0 },
 	{ "Dir", "direction", COL_TEXT, -3, NULL, 0, 0 },
 	{ "Rate", "rate", COL_NUMBER, 6, NULL, 0, 0 },
 	{ "Credit", "credit", COL_BYTES, 6, NULL, 0, 0 },
 	{ "Queued", "queued", COL_NUMBER, 6, NULL, 0, 0 },
 	{ "|", NULL, COL_TEXT, 1, NULL, 0, 0 },
-	{ "ByteIn", "bytes_in", COL_BYTES, 10, NULL, 0, 0 },
-	{ "PackIn", "packets_in", COL_BYTES, 8, NULL, 0, 0 },
+	{ "ByteIn", "bytes_in", COL_BYTES, 10, NULL, 0, 2 },
+	{ "PackIn", "packets_in", COL_BYTES, 8, NULL, 0, 3 },
 	{ "ByteSent", "bytes_sent", COL_BYTES, 10, NULL, 0, 0 },
 	{ "PackSent", "packets_sent", COL_BYTES, 8, NULL, 0, 0 },
 	{ "PackDrop", "packets_dropped", COL_BYTES, 8, NULL, 0, 0 },
