@@ -198,8 +198,9 @@ control(struct telnet *t, enum telnet_mode mode, struct telnet_out *o,
 			history(t, o, c);
 		break;
 	case CTRL('R'):
-		c = CTRL('L');
-		/* FALLTHROUGH */
+		if (edit)
+			put(o, CTRL('L'));
+		break;
 	case CTRL('A'):
 	case CTRL('B'):
 	case CTRL('D'):
