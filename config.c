@@ -90,7 +90,7 @@ const struct config_key config_keys[] = {
 	    "announce bind_address by gratuitous ARP when ready; not with BGP"),
 	INT(throttle_speed, LIVE, "0", 0, 100000000, "kbit/s",
 	    "speed of throttled sessions; 0 is no throttling at all"),
-	STRING(accounting_dir, INACTIVE, "",
+	STRING(accounting_dir, LIVE, "",
 	    "directory that gets a usage file every five minutes; empty is "
 	    "none"),
 	INT(setuid, RESTART, "0", 0, INT64_C(4294967294), "uid",
@@ -135,6 +135,8 @@ const struct config_key config_keys[] = {
 
 	STRING(hostname, LIVE, "",
 	    "name told to LACs; empty is the name of the machine"),
+	INT(accounting_interval, LIVE, "300", 1, 86400, "s",
+	    "time between two usage files in accounting_dir"),
 	STRING(state_file, LIVE, "/var/lib/l2tpns/state",
 	    "where save_state keeps them"),
 	INT(state_max_age, RESTART, "60", 1, 86400, "s",

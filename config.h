@@ -88,6 +88,7 @@ struct config {
 	int64_t snoop_port;
 	/* with the names that l2tpns 2.4 uses */
 	char hostname[CONFIG_STRING];
+	int64_t accounting_interval;	/* s */
 	char state_file[CONFIG_STRING];
 	int64_t state_max_age;		/* s */
 	char pid_file[CONFIG_STRING];

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acctfile.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "control.h"
@@ -224,6 +225,7 @@ start(void)
 	config_start_files();
 	speed_init();
 	cleanup_init();
+	acctfile_init();
 	if (!control_init(err, sizeof(err)))
 		log_error("nsctl: %s", err);
 	cli_start();
@@ -260,6 +262,7 @@ stop(void)
 	cli_stop();
 	control_exit();
 	plugins_exit();
+	acctfile_exit();
 	session_exit();
 	tunnel_reap();
 	forward_flush();
@@ -283,7 +286,8 @@ main(int argc, char **argv)
 {
 	int status;
 
-	if (cli_child(argv[0], &status))
+	if (cli_child(argv[0], &status) ||
+	    acctfile_child(argc, argv, &status))
 		return status;
 	privs_init();
 	parse_args(argc, argv);

@@ -150,6 +150,13 @@ struct session {
 struct radius_request;
 struct throttle;
 
+/* Octets of a session in usage files; acctfile.c's own. */
+struct usage {
+	uint64_t rx, tx;		/* told by files that are written */
+	uint64_t rx_told, tx_told;	/* and by the one under way, */
+	bool pending;			/* if there is one */
+};
+
 /* This process's own part of a session. */
 struct session_local {
 	struct ppp ppp;
@@ -164,6 +171,7 @@ struct session_local {
 	uint32_t limit_window, limit_count;	/* packet_limit, per 0.1 s */
 	struct throttle *throttle;	/* NULL: full speed both ways */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
+	struct usage usage;
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 } __attribute__((aligned(64)));

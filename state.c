@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "acctfile.h"
 #include "digest.h"
 #include "forward.h"
 #include "ippool.h"
@@ -173,6 +174,7 @@ save_sessions(struct out *o)
 		    !session_export(s, &ss.carry))
 			continue;
 		ss.s = *s;
+		acctfile_export(s, &ss.usage_rx, &ss.usage_tx);
 		out_record(o, STATE_SESSION, &ss);
 		o->n.sessions++;
 	}
@@ -574,6 +576,16 @@ build_address(const struct state_address *a, uint64_t passed)
 }
 
 static bool
+build_session(const struct state_session *ss, uint64_t passed)
+{
+	const struct session *s = session_resume(&ss->s, &ss->carry, passed);
+
+	if (s != NULL)
+		acctfile_resume(s, ss->usage_rx, ss->usage_tx);
+	return s != NULL;
+}
+
+static bool
 build_record(const struct state_record *rec, struct tunnel **last,
     uint64_t passed)
 {
@@ -587,8 +599,7 @@ build_record(const struct state_record *rec, struct tunnel **last,
 		*last = tunnel_resume(&decoded.tunnel.t, &decoded.tunnel.ctl);
 		return *last != NULL;
 	case STATE_SESSION:
-		return session_resume(&decoded.session.s, &decoded.session.carry,
-		    passed) != NULL;
+		return build_session(&decoded.session, passed);
 	case STATE_ADDRESS:
 		build_address(&decoded.address, passed);
 		return true;

@@ -101,6 +101,7 @@ static const struct field session_fields[] = {
 	UINT(61, S, P(auth_id)), UINT(62, S, P(reply_id)),
 	MANY(63, F_BYTES, S, P(reply), P(reply_len)),
 	UINT(64, S, P(user_mark)), UINT(65, S, P(silent)),
+	UINT(66, S, usage_rx), UINT(67, S, usage_tx),
 };
 
 #define A	struct state_address

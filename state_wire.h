@@ -44,6 +44,7 @@ struct state_tunnel {
 struct state_session {
 	struct session s;		/* without started, last_data, state */
 	struct session_carry carry;
+	uint64_t usage_rx, usage_tx;	/* octets told by usage files */
 };
 
 /* A free address of the pool that somebody had. */

@@ -63,3 +63,4 @@ command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cli_telnet_test_OBJS = cli_telnet.o
 control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
 plugins_test_OBJS = plugins.o log.o loop.o timer.o
+acctfile_test_OBJS = acctfile.o table.o config.o loop.o log.o timer.o

@@ -274,6 +274,8 @@ any_session(struct state_session *ss, uint32_t sid, uint32_t tid)
 	ss->carry.interim_left = s->interim ? 1 + rnd(600000) : 0;
 	ANY(ss->carry.framed_mtu);
 	any_ppp(&ss->carry.ppp);
+	ANY(ss->usage_rx);
+	ANY(ss->usage_tx);
 }
 
 static void
@@ -988,12 +990,14 @@ fields(void **state)
 	/* The tag before again; an integer of 9 octets, of none, too great. */
 	session_with(1, many, 4);
 	assert_refused("a record is damaged");
-	session_with(65, many, 9);
+	session_with(67, many, 9);
 	assert_refused("a record is damaged");
-	session_with(65, many, 0);
+	session_with(67, many, 0);
 	assert_refused("a record is damaged");
 	session_with(64, many, 8);
 	assert_refused("a record is damaged");
+	session_with(67, many, 8);
+	assert_loads();
 }
 
 static void
