@@ -431,7 +431,7 @@ encode(struct request *q, uint8_t *dst)
 }
 
 size_t
-control_answer(const uint8_t *buf, size_t len, uint32_t addr, uint16_t port,
+control_input(const uint8_t *buf, size_t len, uint32_t addr, uint16_t port,
     bool local, uint8_t *dst)
 {
 	static struct request q;
@@ -518,7 +518,7 @@ serve(int fd, bool local)
 		return errno != EAGAIN && errno != EWOULDBLOCK;
 	if (!came_in(&mh, &info))
 		return true;
-	len = control_answer(buf, (size_t)n, ntohl(sin.sin_addr.s_addr),
+	len = control_input(buf, (size_t)n, ntohl(sin.sin_addr.s_addr),
 	    ntohs(sin.sin_port), local, reply);
 	if (len > 0)
 		send_reply(fd, &sin, info, reply, len);

@@ -26,7 +26,7 @@ void control_start(void);
  * machine.  Writes the reply to dst, which has room for CONTROL_REPLY_MAX
  * octets, and returns its length; 0: no answer.
  */
-size_t control_answer(const uint8_t *, size_t len, uint32_t addr,
+size_t control_input(const uint8_t *, size_t len, uint32_t addr,
     uint16_t port, bool local, uint8_t *dst);
 
 #endif

@@ -156,7 +156,7 @@ sign(const char *label, const char *secret)
 static bool
 ask(bool local)
 {
-	reply_len = control_answer(packet, packet_len, ADDR, 4711, local,
+	reply_len = control_input(packet, packet_len, ADDR, 4711, local,
 	    reply);
 	assert_in_range(reply_len, 0, CONTROL_REPLY_MAX);
 	if (reply_len == 0)

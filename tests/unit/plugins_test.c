@@ -23,7 +23,7 @@
 
 static char top[64], dir[80], err[512];
 
-static void
+static void __attribute__((format(printf, 1, 2)))
 sh(const char *fmt, ...)
 {
 	char command[512];
