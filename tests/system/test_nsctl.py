@@ -363,6 +363,15 @@ def test_no_port(net, daemon):
     assert run(net.lns, OURS, "-h", "localhost:17020", "help")[0] == 0
 
 
+def test_port_in_use(net, daemon):
+    """Somebody else has it, even if he would share: the server goes without."""
+    with net.lns.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        s.bind(("0.0.0.0", PORT))
+        lns = daemon()
+        assert "nsctl: UDP port 1702: Address already in use" in lns.log()
+
+
 # --- plugins --------------------------------------------------------------------
 
 def test_lines_of_startup_config(net, daemon, plugin_dir):
