@@ -254,7 +254,7 @@ work_on(struct read *r)
 static bool
 read_some(void)
 {
-	struct read r[READS];
+	static struct read r[READS];
 	unsigned int n, i;
 
 	if (lac_space() < READ_SPACE)
