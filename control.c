@@ -436,7 +436,7 @@ control_input(const uint8_t *buf, size_t len, uint32_t addr, uint16_t port,
 {
 	static struct request q;
 
-	memset(&q, 0, offsetof(struct request, word));
+	q.secret = NULL;
 	q.failed = q.silent = false;
 	q.text[0] = '\0';
 	q.buf = buf;
@@ -449,7 +449,7 @@ control_input(const uint8_t *buf, size_t len, uint32_t addr, uint16_t port,
 	return run(&q) ? encode(&q, dst) : 0;
 }
 
-/* --- the socket ----------------------------------------------------------- */
+/* --- the sockets ---------------------------------------------------------- */
 
 /* Room for one struct in_pktinfo. */
 union pktinfo {
