@@ -45,7 +45,19 @@
 #include "loop.h"
 
 #define TUN_DEVICE	"/dev/net/tun"
-#define TUN_QUEUE	4000		/* txqueuelen, packets: some 10 ms */
+
+/*
+ * txqueuelen, packets.  The queue is empty nearly always: a packet for nobody
+ * takes less time to read than to send.  It is there for the moments in which
+ * this process does something else or has no processor, 10 to 50 ms at times,
+ * and then it drops whatever comes, everybody's packets alike.  With 1,000 a
+ * flood of 300,000 a second to one subscriber cost the others 0.1 % of their
+ * packets and 200,000 sessions that came up 0.3 % of theirs; with 4,000 both
+ * cost nothing.  Nor do packets wait longer for it: 4,000 are worked off in
+ * 4 ms.  More reads a turn (multi_read_count) would not help, as they happen
+ * only while the process runs.
+ */
+#define TUN_QUEUE	4000
 
 /* IP, UDP, L2TP and PPP headers around a subscriber's packet. */
 #define OVERHEAD	(20 + 8 + 6 + 4)
