@@ -51,7 +51,7 @@ MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
 SERVICES = reload stop speed cleanup process privs notify control plugins \
-	  users command cli_telnet cli cli_term cli_rows cli_show cli_stat \
+	  users command cli_telnet cli_filter cli cli_term cli_rows cli_show cli_stat \
 	  cli_do state acctfile
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)

@@ -65,6 +65,13 @@ telnet_hello(uint8_t *dst)
 
 /* ---- keys ---- */
 
+/* A name or a password is typed. */
+static bool
+is_question(enum telnet_mode mode)
+{
+	return mode == TELNET_LOGIN || mode == TELNET_PASSWORD;
+}
+
 static void
 put(struct telnet_out *o, uint8_t c)
 {
@@ -122,7 +129,7 @@ interrupt(struct telnet *t, enum telnet_mode mode, struct telnet_out *o)
 		return;
 	}
 	line_clear(t, o);
-	if (mode == TELNET_PROMPT)
+	if (!is_question(mode))
 		put(o, '\r');
 }
 
@@ -133,7 +140,7 @@ leave_config(struct telnet *t, enum telnet_mode mode, struct telnet_out *o)
 	static const char end[] = "end";
 	size_t i;
 
-	if (mode == TELNET_LOGIN || mode == TELNET_PASSWORD)
+	if (is_question(mode) || mode == TELNET_PROMPT)
 		return;
 	line_clear(t, o);
 	for (i = 0; i < sizeof(end) - 1; i++)
@@ -155,7 +162,7 @@ printable(struct telnet *t, enum telnet_mode mode, struct telnet_out *o,
     uint8_t c)
 {
 	bool question = c == '?' && (t->literal || t->quote != '\0' ||
-	    mode == TELNET_LOGIN || mode == TELNET_PASSWORD);
+	    is_question(mode));
 
 	if (t->quote == '\0' && !t->literal && (c == '"' || c == '\''))
 		t->quote = (char)c;
@@ -169,7 +176,7 @@ static void
 control(struct telnet *t, enum telnet_mode mode, struct telnet_out *o,
     uint8_t c)
 {
-	bool edit = mode == TELNET_PROMPT || mode == TELNET_RUNNING;
+	bool edit = !is_question(mode);
 
 	switch (c) {
 	case CTRL('C'):
@@ -420,4 +427,12 @@ telnet_output(const uint8_t *p, size_t len, uint8_t *dst)
 			dst[n++] = IAC;
 	}
 	return n;
+}
+
+void
+telnet_unhide(char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text == TELNET_QUESTION)
+			*text = '?';
 }

@@ -16,6 +16,7 @@ enum telnet_mode {
 	TELNET_LOGIN,		/* asks for a name, then for a password */
 	TELNET_PASSWORD,	/* asks for the enable password */
 	TELNET_PROMPT,
+	TELNET_ENABLED,		/* the same, where there may be a mode to leave */
 	TELNET_RUNNING		/* a command runs: ^C ends it */
 };
 
@@ -64,5 +65,8 @@ void telnet_input(struct telnet *, const uint8_t *, size_t len,
  * as much.  Returns the length.
  */
 size_t telnet_output(const uint8_t *, size_t len, uint8_t *dst);
+
+/* Puts the question marks back where they were typed. */
+void telnet_unhide(char *text);
 
 #endif

@@ -45,6 +45,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cli_filter.h"
 #include "cli_msg.h"
 #include "cli_telnet.h"
 #include "command.h"
@@ -59,6 +60,7 @@
 #define TICK_MS		200		/* how late a line of the log may be */
 #define LINGER_MS	1000		/* for the peer to take the last bytes */
 #define CHECK_SECONDS	5		/* of CPU for a password */
+#define SEND_BUF	32768		/* what ^C cannot call back */
 #define MEMORY_MAX	(256UL << 20)
 #define OUT_LINE	65536		/* a longer line is broken there */
 
@@ -119,8 +121,7 @@ drop_capabilities(void)
 }
 
 /*
- * Sanitizers want memory without end, and somewhere to complain.  The limits
- * come before the change of user, as that one may want to raise none.
+ * Sanitizers want memory without end, and a file to complain in.
  */
 static bool
 drop_rights(void)
@@ -133,10 +134,9 @@ drop_rights(void)
 	}
 	(void)close_range(3, ~0U, 0);
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
-	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_FSIZE, 0) &&
-	    limit(RLIMIT_NOFILE, 16) &&
-	    (SANITIZED || limit(RLIMIT_AS, MEMORY_MAX)) &&
-	    become_nobody() && drop_capabilities() &&
+	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, 16) &&
+	    (SANITIZED || (limit(RLIMIT_FSIZE, 0) &&
+	    limit(RLIMIT_AS, MEMORY_MAX))) && become_nobody() && drop_capabilities() &&
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
@@ -410,10 +410,18 @@ static struct cli_def *the_cli;		/* its callbacks are not told which */
 static void shorten(struct cli_def *);
 
 static void
+at_prompt(const struct cli_def *cli)
+{
+	atomic_store(&mode, cli->privilege == PRIVILEGE_PRIVILEGED ?
+	    TELNET_ENABLED : TELNET_PROMPT);
+}
+
+static void
 set_privilege(struct cli_def *cli, int privilege)
 {
 	cli_set_privilege(cli, privilege);
 	shorten(cli);
+	at_prompt(cli);
 }
 
 static void
@@ -421,16 +429,6 @@ set_mode(struct cli_def *cli, int to)
 {
 	cli_set_configmode(cli, to, NULL);
 	shorten(cli);
-}
-
-/* A question mark that is meant was hidden from libcli, which takes it for
- * the key. */
-static void
-unhide(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text == TELNET_QUESTION)
-			*text = '?';
 }
 
 static bool
@@ -454,8 +452,8 @@ check_login(const char *name, const char *password)
 
 	snprintf(who, sizeof(who), "%s", name);
 	snprintf(typed, sizeof(typed), "%s", password);
-	unhide(who);
-	unhide(typed);
+	telnet_unhide(who);
+	telnet_unhide(typed);
 	wr_u8(&w, CLI_LOGIN);
 	wr_u16(&w, (uint16_t)strlen(who));
 	wr_bytes(&w, who, strlen(who));
@@ -466,7 +464,7 @@ check_login(const char *name, const char *password)
 	yes = verdict_is_yes(hear_verdict(the_cli, &text));
 	if (yes) {
 		cli_set_idle_timeout(the_cli, idle_seconds);
-		atomic_store(&mode, TELNET_PROMPT);
+		at_prompt(the_cli);
 	}
 	return yes ? CLI_OK : CLI_ERROR;
 }
@@ -493,12 +491,13 @@ check_enable(const char *password)
 	bool yes;
 
 	snprintf(typed, sizeof(typed), "%s", password);
-	unhide(typed);
+	telnet_unhide(typed);
 	yes = verdict_is_yes(ask_enable(true, typed, &text));
 	explicit_bzero(typed, sizeof(typed));
-	atomic_store(&mode, TELNET_PROMPT);
 	if (yes)
 		set_privilege(the_cli, PRIVILEGE_PRIVILEGED);
+	else
+		at_prompt(the_cli);
 	return yes;
 }
 
@@ -688,7 +687,7 @@ do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 	(void)argc;
 	rest_of_line(pipeline->cmdline, pipeline->current_stage->first_optarg,
 	    args, sizeof(args));
-	unhide(args);
+	telnet_unhide(args);
 	wr_u8(&w, CLI_COMMAND);
 	wr_u8(&w, cli->mode == MODE_EXEC ? IN_EXEC : IN_CONFIG);
 	wr_bytes(&w, command, strlen(command));
@@ -697,7 +696,7 @@ do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 	atomic_store(&mode, TELNET_RUNNING);
 	tell(msg, wr_done(&w));
 	hear_output(cli);
-	atomic_store(&mode, TELNET_PROMPT);
+	at_prompt(cli);
 	return CLI_OK;
 }
 
@@ -984,6 +983,8 @@ make_cli(const char *hostname, bool login)
 	if (cli == NULL)
 		return NULL;
 	cli_unregister_all_commands(cli);
+	if (!cli_filter_register(cli))
+		return NULL;
 	for (i = 0; i < commands_n; i++)
 		if (!add_command(cli, &commands[i]))
 			return NULL;
@@ -1038,8 +1039,9 @@ start_pump(int conn)
 {
 	static struct pump pump;
 	pthread_t thread;
-	int pair[2];
+	int size = SEND_BUF, pair[2];
 
+	(void)setsockopt(conn, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return false;
 	inner = pair[0];

@@ -207,7 +207,7 @@ const struct command commands[] = {
 	    "turn on privileged commands", NULL },
 	{ "disable", FOR_ENABLED, IN_EXEC, NULL,
 	    "turn off privileged commands", NULL },
-	{ "end", FOR_ALL, EVERYWHERE | IN_FULL, NULL,	/* `en` is enable */
+	{ "end", FOR_ENABLED, EVERYWHERE | IN_FULL, NULL,	/* `en` is enable */
 	    "leave configuration mode, as ^Z does", NULL },
 	{ "exit", FOR_ALL, EVERYWHERE, NULL,
 	    "leave configuration mode, or disconnect", NULL },

@@ -90,7 +90,8 @@ static void
 test_leave_config(void **state)
 {
 	(void)state;
-	keys("set x\x1a", TELNET_PROMPT, "set x\x15" "end\r");
+	keys("set x\x1a", TELNET_ENABLED, "set x\x15" "end\r");
+	keys("\x1a", TELNET_PROMPT, "");
 	keys("\x1a", TELNET_RUNNING, "\x15" "end\r");
 	keys("\x1a", TELNET_LOGIN, "");
 	keys("\x1a", TELNET_PASSWORD, "");
