@@ -307,7 +307,7 @@ def flat(servers, sessions, options):
 
 # -- as many as there are addresses
 
-def come_up(server, name, sessions, options, **more):
+def come_up(server, name, sessions, **more):
     """(carrier in its hold, {"cpu_ms", memory...})"""
     before = sim.cpu_seconds(server.pid())
     carrier = Carrier(
@@ -346,32 +346,37 @@ def finish(carrier, figures):
     return end
 
 
-def reconnect(server, carrier, sessions):
+def reconnect(server, sessions):
     """All dropped at once, back with a jitter."""
+    server.restart()
+    carrier, _ = come_up(
+        server, "reconnect", sessions, rate=4000, max_outstanding=500,
+        reconnect=JITTER)
     asked = server.radius.summary()["auth"]["requests"]
     cpu = sim.cpu_seconds(server.pid())
     carrier.tool.process.send(signal.SIGUSR2)
     time.sleep(JITTER)
     carrier.tool.wait_status("all to be back", 120,
                              lambda now: now["up"] >= sessions)
-    return {"cpu_ms": (sim.cpu_seconds(server.pid()) - cpu) / sessions * 1e3,
-            "radius_requests": (server.radius.summary()["auth"]["requests"] -
-                                asked) / sessions}
+    figures = {
+        "cpu_ms": (sim.cpu_seconds(server.pid()) - cpu) / sessions * 1e3,
+        "radius_requests": (server.radius.summary()["auth"]["requests"] -
+                            asked) / sessions}
+    figures["seconds"] = finish(carrier, figures)["all_back_seconds"]
+    return figures
 
 
 def scale_ours(server, sessions, options):
     found = {}
     server.restart()
-    carrier, figures = come_up(server, "scale-2", sessions, options,
-                               reconnect=JITTER)
+    carrier, figures = come_up(server, "scale-2", sessions)
     figures["idle_cpu_ms"] = idle(server, options.idle_seconds)
-    back = reconnect(server, carrier, sessions)
-    end = finish(carrier, figures)
-    back["seconds"] = end["all_back_seconds"]
-    found["2"], found["reconnect"] = figures, back
+    finish(carrier, figures)
+    found["2"] = figures
+    found["reconnect"] = reconnect(server, sessions)
     server.radius_delay(200)
     server.restart()
-    carrier, figures = come_up(server, "scale-200", sessions, options)
+    carrier, figures = come_up(server, "scale-200", sessions)
     finish(carrier, figures)
     server.radius_delay(2)
     found["200"] = figures
@@ -381,7 +386,7 @@ def scale_ours(server, sessions, options):
 def scale_debian(server, sessions, options):
     server.restart()
     carrier, figures = come_up(
-        server, "scale-2", sessions, options, rate=20000,
+        server, "scale-2", sessions, rate=20000,
         max_outstanding=server.outstanding)
     figures["idle_cpu_ms"] = idle(server, options.idle_seconds)
     finish(carrier, figures)

@@ -2,8 +2,9 @@
 # selftest.sh - do the bench tools themselves tell the truth?
 #
 # radresp is asked by FreeRADIUS' radclient, which checks authenticators on
-# its own; the internet side of lacsim talks to itself and to python3; lacsim
-# without an LNS must fail as it says.  Needs no root: loopback, high ports.
+# its own; the internet side of lacsim talks to itself and to python3, tcpload
+# to itself; lacsim without an LNS must fail as it says.  Needs no root:
+# loopback, high ports.
 # BENCH=DIR names the programs' directory [build/bench].
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -219,7 +220,34 @@ lacsim_tests() {
 	say $? "a format that is none of ours is refused with 2"
 }
 
-for p in "$bench/lacsim" "$bench/radresp"; do
+tcpload_tests() {
+	printf '127.0.0.%d user 1\n' 2 3 4 >"$dir/from"
+	"$bench/tcpload" --serve $((port + 20)) &
+	t=$!
+	pids="$pids $t"
+	sleep 0.3
+	for way in "" --down; do
+		# shellcheck disable=SC2086  # no option, or one
+		"$bench/tcpload" --to 127.0.0.1:$((port + 20)) --from "$dir/from" \
+		    --flows 2 --seconds 0.5 $way >"$dir/t.json"
+		is "tcpload $way: two flows from each address" "$dir/t.json" \
+		    flows 6
+		is "none ends early" "$dir/t.json" ended 0
+		[ "$(json "$dir/t.json" least)" -gt 0 ]
+		say $? "and each of them moves octets"
+	done
+	kill $t
+	wait $t
+	"$bench/tcpload" --to 127.0.0.1:$((port + 20)) --from "$dir/from" \
+	    >/dev/null 2>&1
+	[ $? = 1 ]
+	say $? "nobody there: tcpload fails with 1"
+	"$bench/tcpload" --to 127.0.0.1 --from "$dir/from" >/dev/null 2>&1
+	[ $? = 2 ]
+	say $? "no port: refused with 2"
+}
+
+for p in "$bench/lacsim" "$bench/radresp" "$bench/tcpload"; do
 	[ -x "$p" ] || { echo "$p: build it first"; exit 1; }
 done
 if command -v radclient >/dev/null; then
@@ -229,5 +257,6 @@ else
 	echo "skipped radresp: radclient (freeradius-utils) is missing"
 fi
 lacsim_tests
+tcpload_tests
 echo "selftest: $good passed, $bad failed"
 [ $bad = 0 ]
