@@ -37,14 +37,20 @@ def table(*rows):
     return lines + [""]
 
 
-def said(part):
-    """When and where it was measured."""
-    about = part["about"]
-    rounds = len(part["rounds"])
-    return ["%s, commit %s, %d round%s, %g s a figure, load of the machine "
-            "before %.1f." % (about["date"], about["commit"], rounds,
-                              "s"[:rounds != 1], about["seconds"],
-                              about["load_before"]), ""]
+def said(*parts):
+    """When they were measured, and on how busy a machine."""
+    def of(get):
+        found = sorted({get(part) for part in parts})
+        return " to ".join(str(v) for v in (found[0], found[-1])
+                           [:len(found)])
+
+    return ["*Measured %s at commit %s; rounds: %s; seconds a figure: %s; "
+            "load of the machine before: %s.*" % (
+                of(lambda p: p["about"]["date"]),
+                ", ".join(sorted({p["about"]["commit"] for p in parts})),
+                of(lambda p: len(p["rounds"])),
+                of(lambda p: "%g" % p["about"]["seconds"]),
+                of(lambda p: "%.1f" % p["about"]["load_before"])), ""]
 
 
 def column(part, name, key, field="per_cpu_second"):
@@ -134,7 +140,7 @@ def flat_table(figures):
         "![Packets per CPU-second against sessions]"
         "(performance-throughput.png)", "",
         "![Set-up against sessions](performance-setup.png)", ""] + said(
-            parts[-1][1])
+            *(part for _, part in parts))
 
 
 def setup_table(figures):
@@ -224,7 +230,7 @@ def report(about, figures):
 
 # -- plots
 
-STYLE = """set terminal pngcairo size 900,420 font 'sans,10' noenhanced
+STYLE = """set terminal pngcairo size 900,420 font 'sans,10' noenhanced linewidth 2
 set datafile missing '-'
 set logscale x
 set xtics (%(tics)s)
