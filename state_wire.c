@@ -43,7 +43,7 @@ struct field {
 
 #define H	struct state_header
 static const struct field header_fields[] = {
-	UINT(1, H, written), UINT(2, H, bind_address), TEXT(3, H, hostname),
+	UMAX(1, H, written, INT64_MAX / 2), UINT(2, H, bind_address), TEXT(3, H, hostname),
 	TEXT(4, H, version),
 };
 

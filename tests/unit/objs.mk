@@ -64,3 +64,4 @@ cli_telnet_test_OBJS = cli_telnet.o
 control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
 plugins_test_OBJS = plugins.o log.o loop.o timer.o
 acctfile_test_OBJS = acctfile.o table.o config.o loop.o log.o timer.o
+fuzz_state_OBJS = $(state_test_OBJS)

@@ -1,0 +1,159 @@
+/*
+ * fuzz_state.c - a saved state of any content, into the real tables
+ *
+ * What is past the checksum: records as a writer with a fault, or a newer one,
+ * might have made them.  Either all of it is taken over, and the books balance,
+ * time passes and everything can be let go again; or it is refused, and not a
+ * trace of it is left.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "accounting.h"
+#include "forward.h"
+#include "ippool.h"
+#include "log.h"
+#include "loop.h"
+#include "session.h"
+#include "state.h"
+#include "table.h"
+#include "tunnel.h"
+
+#define SESSIONS	16
+#define TUNNELS		4
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+struct l2tpns lns;
+
+static const char pool[] = "10.1.0.0/28\n10.0.0.1\n10.0.0.2\n10.0.0.3\n";
+
+static void
+check(bool sound)
+{
+	if (!sound)
+		abort();
+}
+
+static bool
+to_lac(const struct peer *p, const void *buf, size_t len)
+{
+	(void)p;
+	(void)buf;
+	return len >= 8;
+}
+
+static void
+no_fault(const char *file, unsigned int line, const char *reason, void *arg)
+{
+	(void)file;
+	(void)line;
+	(void)reason;
+	(void)arg;
+}
+
+static void
+once(void)
+{
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	log_open("/dev/null", NULL, 0);
+	log_set_level(LOG_L_DATA);
+	loop_init();
+	config_defaults(&lns.config);
+	lns.config.max_sessions = SESSIONS;
+	lns.config.max_tunnels = TUNNELS;
+	strcpy(lns.hostname, "lns");
+	forward_lac_write = to_lac;
+}
+
+static void
+begin(void)
+{
+	char text[sizeof(pool)];	/* it is cut in place */
+
+	memcpy(text, pool, sizeof(text));
+	timers_init();
+	timer_fake(1000);
+	lns.lpm = lpm_new();
+	check(lns.lpm != NULL && table_init(SESSIONS, TUNNELS));
+	session_init();
+	tunnel_init();
+	check(ippool_parse("pool", text, sizeof(text) - 1, 0, no_fault,
+	    NULL) == 0);
+}
+
+static void
+end(void)
+{
+	struct session *s;
+	struct tunnel *t;
+
+	session_reap();
+	tunnel_reap();
+	while ((s = session_next(0)) != NULL)
+		session_forget(s);
+	while ((t = tunnel_next(0)) != NULL)
+		tunnel_forget(t);
+	acct_forget();
+	check(lpm_count(lns.lpm) == 0 && ippool_used() == 0);
+	check(tunnels_established() == 0);
+	forward_flush();
+	ippool_clear();
+	table_free();
+	lpm_free(lns.lpm);
+}
+
+static void
+check_books(void)
+{
+	uint32_t of_tunnels = 0, prefixes = 0, pooled = 0;
+	struct session *s;
+	struct tunnel *t;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid)) {
+		if (s->dying)
+			continue;
+		t = tunnel_by_tid(s->tid);
+		check(t != NULL && tunnel_session(t, s->local_id) == s);
+		check(tunnel_peer_session(t, s->peer_id) == s);
+		check(session_by_ip(s->ip) == s);
+		check(session_by_user(s->user) != NULL);
+		prefixes += 1u + s->nroutes;
+		pooled += ippool_contains(s->ip);
+		of_tunnels++;
+	}
+	for (t = tunnel_next(0); t != NULL; t = tunnel_next(t->tid)) {
+		check(tunnel_by_local_id(t->local_id) == t);
+		check(of_tunnels >= t->sessions);
+		of_tunnels -= t->sessions;
+	}
+	check(of_tunnels == 0 && lpm_count(lns.lpm) == prefixes);
+	check(ippool_used() == pooled);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	char msg[256];
+
+	once();
+	begin();
+	/* The hour of the seeds; it may be any. */
+	if (state_load(data, len, 1800000000, 60, msg, sizeof(msg))) {
+		check_books();
+		timer_fake(30000);
+		session_reap();
+		tunnel_reap();
+		check_books();
+	} else {
+		check(table_sessions() == 0 && table_tunnels() == 0);
+		check(acct_pending() == 0);
+	}
+	end();
+	return 0;
+}
