@@ -577,65 +577,66 @@ set_key(struct config *c, const struct config_key *key, const char *value,
 }
 
 static bool
-log_file_ok(const struct config *c)
+log_file_ok(const void *value)
 {
-	return c->log_file[0] == '\0' || c->log_file[0] == '/' ||
-	    strncmp(c->log_file, "syslog:", 7) == 0;
+	const char *s = value;
+
+	return *s == '\0' || *s == '/' || strncmp(s, "syslog:", 7) == 0;
 }
 
 static bool
-pid_file_ok(const struct config *c)
+absolute_path(const void *value)
 {
-	return c->pid_file[0] == '\0' || c->pid_file[0] == '/';
+	const char *s = value;
+
+	return *s == '\0' || *s == '/';
 }
 
 static bool
-accounting_dir_ok(const struct config *c)
+path_required(const void *value)
 {
-	return c->accounting_dir[0] == '\0' || c->accounting_dir[0] == '/';
+	return *(const char *)value == '/';
 }
 
 static bool
-plugin_dir_ok(const struct config *c)
+device_name(const void *value)
 {
-	return c->plugin_dir[0] == '/';
+	const char *s = value;
+
+	return strcmp(s, ".") != 0 && strcmp(s, "..") != 0 &&
+	    strpbrk(s, "/: %") == NULL;
 }
 
 static bool
-tundevicename_ok(const struct config *c)
+multicast_group(const void *value)
 {
-	return strcmp(c->tundevicename, ".") != 0 &&
-	    strcmp(c->tundevicename, "..") != 0 &&
-	    strpbrk(c->tundevicename, "/: %") == NULL;
-}
-
-static bool
-cluster_address_ok(const struct config *c)
-{
-	return c->cluster_address >> 28 == 14;
+	return *(const uint32_t *)value >> 28 == 14;
 }
 
 /* RFC 2869 5.16: "MUST NOT be smaller than 60". */
 static bool
-radius_interim_ok(const struct config *c)
+interim_interval(const void *value)
 {
-	return c->radius_interim == 0 || c->radius_interim >= 60;
+	int64_t n = *(const int64_t *)value;
+
+	return n == 0 || n >= 60;
 }
 
 /* What type and range of a row cannot say of its values. */
 static const struct rule {
 	const char *name;
-	bool (*ok)(const struct config *);
+	bool (*ok)(const void *value);
 	const char *why;
 } rules[] = {
 	{ "log_file", log_file_ok,
 	  "neither an absolute path nor syslog:FACILITY" },
-	{ "pid_file", pid_file_ok, "not an absolute path" },
-	{ "accounting_dir", accounting_dir_ok, "not an absolute path" },
-	{ "plugin_dir", plugin_dir_ok, "not an absolute path" },
-	{ "tundevicename", tundevicename_ok, "no name of a device" },
-	{ "cluster_address", cluster_address_ok, "not a multicast group" },
-	{ "radius_interim", radius_interim_ok, "neither 0 nor at least 60" },
+	{ "pid_file", absolute_path, "not an absolute path" },
+	{ "accounting_dir", absolute_path, "not an absolute path" },
+	{ "state_file", path_required, "not an absolute path" },
+	{ "plugin_dir", path_required, "not an absolute path" },
+	{ "tundevicename", device_name, "no name of a device" },
+	{ "cluster_address", multicast_group, "not a multicast group" },
+	{ "radius_interim", interim_interval, "neither 0 nor at least 60" },
 };
 
 /* A value that fits its row is tried on a copy by the rule that it has. */
@@ -651,7 +652,7 @@ check_rule(const struct config *c, const struct config_key *key,
 		try = *c;
 		if (!set_key(&try, key, value, err, errlen))
 			return false;
-		if (!rules[i].ok(&try))
+		if (!rules[i].ok(const_field(&try, key)))
 			return refuse(err, errlen, "%s: \"%s\" is %s",
 			    key->name, SHOW(value), rules[i].why);
 	}

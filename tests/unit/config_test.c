@@ -696,6 +696,9 @@ test_rules(void **state)
 	refused("pid_file", "run/pid");
 	taken("pid_file", "/run/pid", "\"/run/pid\"");
 	refused("accounting_dir", "acct");
+	refused("state_file", "state");
+	refused("state_file", "");
+	refused("plugin_dir", "./plugins");
 	taken("accounting_dir", "/acct", "\"/acct\"");
 }
 
