@@ -186,13 +186,14 @@ demo:
 
 # --- documents and installation -----------------------------------------
 
-$(B)/gendoc: $(B)/Docs/gendoc.o $(B)/config.o $(B)/counters.o
+$(B)/gendoc: $(B)/Docs/gendoc.o $(filter-out $(B)/l2tpns.o,$(OBJS))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 docs: $(B)/gendoc
 	$(B)/gendoc config > Docs/config.md
 	$(B)/gendoc counters > Docs/counters.md
 	$(B)/gendoc man > Docs/startup-config.5
+	$(B)/gendoc l2tpns > $(B)/l2tpns.8 && cp $(B)/l2tpns.8 Docs/l2tpns.8
 
 CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
 

@@ -34,6 +34,7 @@
 #include <grp.h>
 #include <libcli.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -120,6 +121,21 @@ drop_capabilities(void)
 	    (none[0].permitted | none[1].permitted) == 0;
 }
 
+/* All of the file system, where the kernel knows how (Landlock). */
+static void
+give_up_files(void)
+{
+	struct landlock_ruleset_attr none = {
+	    .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 };
+	long fd = syscall(SYS_landlock_create_ruleset, &none,
+	    sizeof(none.handled_access_fs), 0);
+
+	if (fd < 0)
+		return;
+	(void)syscall(SYS_landlock_restrict_self, fd, 0);
+	close((int)fd);
+}
+
 /*
  * Sanitizers want memory without end, and a file to complain in.
  */
@@ -134,10 +150,13 @@ drop_rights(void)
 	}
 	(void)close_range(3, ~0U, 0);
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return false;
+	if (!SANITIZED)
+		give_up_files();
 	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, 16) &&
 	    (SANITIZED || (limit(RLIMIT_FSIZE, 0) &&
 	    limit(RLIMIT_AS, MEMORY_MAX))) && become_nobody() && drop_capabilities() &&
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 

@@ -2,19 +2,25 @@
  * gendoc.c - writes the pages of keys and counters from the rows
  *
  * `gendoc config`, `gendoc counters` and `gendoc man` print Docs/config.md,
- * Docs/counters.md and Docs/startup-config.5; `make docs` keeps them.  What a
+ * Docs/counters.md and Docs/startup-config.5; `gendoc l2tpns` copies l2tpns.8
+ * and puts the commands between its two marks; `make docs` keeps them.  What a
  * row says is said only there: a sentence that belongs to one key goes into
  * its help, what belongs to several stands below.
  *
- * Calls:    the tables of config and counters.
+ * Calls:    the tables of config, counters and commands; linked with all
+ *           that the latter name.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "command.h"
 #include "config.h"
 #include "counters.h"
 #include "l2tpns.h"
+
+struct l2tpns lns;			/* of those who run the commands */
 
 static const char config_head[] =
 "# Configuration\n"
@@ -397,6 +403,83 @@ put_counters(void)
 	}
 }
 
+static void
+put_command_arg(const struct command_arg *a)
+{
+	fputs(a->flags & ARG_OPTIONAL ? " Oo" : "", stdout);
+	printf(" %s %s", a->flags & ARG_KEYWORD ? "Cm" : "Ar", a->name);
+	if ((a->flags & ARG_MANY) != 0 && (a->flags & ARG_KEYWORD) == 0)
+		printf(" ...");
+	fputs(a->flags & ARG_OPTIONAL ? " Oc" : "", stdout);
+}
+
+static void
+put_command(const struct command *c)
+{
+	const struct command_arg *a;
+
+	printf(".It Ic %s", c->words);
+	for (a = c->args; a != NULL && a->name != NULL; a++)
+		put_command_arg(a);
+	printf("\n%c", toupper((unsigned char)c->help[0]));
+	put_roff(c->help + 1);
+	printf(".\n");
+}
+
+static bool
+in_section(const struct command *c, unsigned int section)
+{
+	if (section == 2)
+		return (c->modes & (IN_EXEC | IN_CONFIG)) == IN_CONFIG;
+	return (c->modes & IN_EXEC) != 0 &&
+	    section == (c->level == FOR_ENABLED);
+}
+
+/* For everybody; after enable; in configuration mode only. */
+static void
+put_commands(void)
+{
+	static const char *const heads[] = {
+		"These are for everybody who has logged in:\n",
+		"These need\n.Ic enable :\n",
+		"And these are valid in configuration mode only:\n",
+	};
+
+	for (unsigned int section = 0; section < 3; section++) {
+		printf("%s.Bl -tag -width Ds\n", heads[section]);
+		for (size_t i = 0; i < commands_n; i++)
+			if (in_section(&commands[i], section))
+				put_command(&commands[i]);
+		printf(".El\n%s", section < 2 ? ".Pp\n" : "");
+	}
+}
+
+#define MARK_BEGIN	".\\\" commands: written by make docs from command.c\n"
+#define MARK_END	".\\\" commands end\n"
+
+/* Copies the page, with the commands as they are now between the marks. */
+static bool
+put_page(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char line[1024];
+	bool inside = false, found = false;
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		if (strcmp(line, MARK_END) == 0)
+			inside = false;
+		if (!inside)
+			fputs(line, stdout);
+		if (strcmp(line, MARK_BEGIN) == 0) {
+			inside = found = true;
+			put_commands();
+		}
+	}
+	if (f != NULL)
+		fclose(f);
+	return found && !inside;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -406,8 +489,14 @@ main(int argc, char **argv)
 		put_counters();
 	else if (argc == 2 && strcmp(argv[1], "man") == 0)
 		put_man();
-	else {
-		fprintf(stderr, "usage: gendoc config | counters | man\n");
+	else if (argc == 2 && strcmp(argv[1], "l2tpns") == 0) {
+		if (!put_page("Docs/l2tpns.8")) {
+			fprintf(stderr, "Docs/l2tpns.8 has no marks\n");
+			return 1;
+		}
+	} else {
+		fprintf(stderr, "usage: gendoc config | counters | man | "
+		    "l2tpns\n");
 		return 2;
 	}
 	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
