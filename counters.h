@@ -88,7 +88,28 @@
 	X(nsctl_malformed, "nsctl requests dropped as malformed")	       \
 	X(nsctl_replayed, "nsctl requests dropped: they had come before")      \
 	X(nsctl_late, "nsctl requests dropped: the clocks are apart")	       \
-	X(nsctl_limited, "nsctl requests dropped: over 100 a second")
+	X(nsctl_limited, "nsctl requests dropped: over 100 a second")	       \
+	/* how often functions ran, by the names of l2tpns 2 */		       \
+	X(call_processtun, "turns with packets to read from the TUN device")   \
+	X(call_processudp, "turns with datagrams to read from LACs")	       \
+	X(call_processlcp, "LCP packets looked at")			       \
+	X(call_processpap, "PAP packets looked at")			       \
+	X(call_processchap, "CHAP packets looked at")			       \
+	X(call_processipcp, "IPCP packets looked at")			       \
+	X(call_processccp, "CCP packets looked at")			       \
+	X(call_processrad, "RADIUS replies looked at")			       \
+	X(call_sendchap, "CHAP Challenges sent")			       \
+	X(call_sendipcp, "IPCP packets sent")				       \
+	X(call_sessionbyuser, "searches for the session of a user")	       \
+	X(call_sessionbyip, "searches for the session of an address")	       \
+	X(call_sessionsetup, "sessions whose IPCP came up")		       \
+	X(call_sessionshutdown, "sessions ended from this side")	       \
+	X(call_sessionkill, "sessions ended without a CDN")		       \
+	X(call_tunnelsend, "control messages put on the wire")		       \
+	X(call_tunnelshutdown, "tunnels ended from this side")		       \
+	X(call_tunnelkill, "tunnels cleared")				       \
+	X(call_assign_ip_address, "searches for an address in the pool")       \
+	X(call_free_ip_address, "addresses looked up to be given back")
 
 struct counters {
 #define X(name, help) uint64_t name;

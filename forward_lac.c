@@ -610,6 +610,7 @@ udp_readable(struct loop_fd *f)
 	int64_t reads = lns.config.multi_read_count;
 
 	(void)f;
+	COUNT(call_processudp);
 	while (reads-- > 0 && receive_batch())
 		continue;
 }

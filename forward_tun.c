@@ -279,6 +279,7 @@ tun_readable(struct loop_fd *f)
 	int64_t rounds = lns.config.multi_read_count * 2;
 
 	(void)f;
+	COUNT(call_processtun);
 	while (rounds-- > 0 && read_some())
 		continue;
 	lac_reset();

@@ -296,6 +296,7 @@ ippool_take(const char *user, uint32_t sid)
 	struct slot *s;
 	uint32_t i = NONE;
 
+	COUNT(call_assign_ip_address);
 	if (pool.n > 0 && user != NULL && *user != '\0')
 		u = find_user(&pool, user);
 	if (u != NULL)
@@ -332,6 +333,7 @@ ippool_release(uint32_t addr, const char *user)
 	struct slot *s = find_slot(&pool, addr);
 	uint64_t now = timer_now();
 
+	COUNT(call_free_ip_address);
 	if (s == NULL || s->sid == 0)
 		return;
 	pool.used--;

@@ -295,6 +295,18 @@ ppp_input_upper(struct session *s, uint16_t protocol, const void *info,
 		lcp_reject_protocol(s, protocol, info, len);
 }
 
+static void
+count_call(uint16_t protocol)
+{
+	switch (protocol) {
+	case PPP_LCP:	COUNT(call_processlcp); break;
+	case PPP_PAP:	COUNT(call_processpap); break;
+	case PPP_CHAP:	COUNT(call_processchap); break;
+	case PPP_IPCP:	COUNT(call_processipcp); break;
+	case PPP_CCP:	COUNT(call_processccp); break;
+	}
+}
+
 void
 ppp_input(struct session *s, uint16_t protocol, const uint8_t *info,
     size_t len)
@@ -302,6 +314,7 @@ ppp_input(struct session *s, uint16_t protocol, const uint8_t *info,
 	struct ppp *p = ppp_of(s);
 
 	COUNT(ppp_rx_control);
+	count_call(protocol);
 	if (p->phase == PPP_DEAD) {
 		COUNT(ppp_rx_unexpected);
 		return;

@@ -81,6 +81,7 @@ send_Challenge(struct session *s)
 	p->auth_tries++;
 	len = chap_challenge_encode(buf, sizeof(buf), p->auth_id,
 	    p->challenge, sizeof(p->challenge), lns.hostname);
+	COUNT(call_sendchap);
 	session_send_ppp(s, PPP_CHAP, buf, len);
 	auth_wait(p);
 }

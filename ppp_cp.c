@@ -147,9 +147,11 @@ cp_event_name(enum cp_event event)
 static void
 cp_send(struct cp *cp, const void *buf, size_t len)
 {
-	if (len > 0)
-		session_send_ppp(cp->ops->session(cp), cp->ops->protocol,
-		    buf, len);
+	if (len == 0)
+		return;
+	if (cp->ops->protocol == PPP_IPCP)
+		COUNT(call_sendipcp);
+	session_send_ppp(cp->ops->session(cp), cp->ops->protocol, buf, len);
 }
 
 /* The largest packet the peer takes; never more than a buffer of ours. */

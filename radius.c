@@ -622,6 +622,7 @@ target_input(struct radius_path *path, void *owner, const uint8_t *buf,
 	struct radius_packet p;
 	enum radius_bad bad;
 
+	COUNT(call_processrad);
 	if (leg == NULL) {
 		COUNT(radius_late_reply);
 		return;

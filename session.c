@@ -133,6 +133,7 @@ session_by_user(const char *user)
 {
 	struct session *s = session_by_sid(by_user[user_hash(user)]);
 
+	COUNT(call_sessionbyuser);
 	while (s != NULL && strcmp(s->user, user) != 0)
 		s = session_by_sid(session_local(s)->next_user);
 	return s;
@@ -162,6 +163,7 @@ other_of_user(const struct session *s)
 struct session *
 session_by_ip(uint32_t ip)
 {
+	COUNT(call_sessionbyip);
 	return session_by_sid(lpm_get(lns.lpm, ip, 32));
 }
 
@@ -456,6 +458,7 @@ session_network_up(struct session *s)
 	s->last_data = (uint32_t)(timer_now() / 1000);
 	if (!session_local(s)->starting)
 		return;		/* IPCP once more: no news */
+	COUNT(call_sessionsetup);
 	set_starting(s, false);
 	log_session(LOG_L_WARN, s, "Login by %s at %u.%u.%u.%u from "
 	    "%u.%u.%u.%u (%s)", s->user, s->ip >> 24, s->ip >> 16 & 255,
@@ -810,6 +813,7 @@ session_shutdown(struct session *s, enum terminate_cause cause,
 
 	if (s == NULL || s->dying)
 		return;
+	COUNT(call_sessionshutdown);
 	if (s->state == S_ESTABLISHED)
 		ppp_goodbye(s);
 	t = tunnel_by_tid(s->tid);
@@ -825,6 +829,7 @@ session_kill(struct session *s, enum terminate_cause cause,
 {
 	if (s == NULL || s->dying)
 		return;
+	COUNT(call_sessionkill);
 	session_end(s, cause, reason);
 }
 

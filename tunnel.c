@@ -226,6 +226,7 @@ tunnel_free(struct tunnel *t)
 
 	if (l->dying)
 		return;
+	COUNT(call_tunnelkill);
 	l->dying = true;
 	if (t->state == T_ESTABLISHED)
 		established--;
@@ -320,6 +321,7 @@ tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
 
 	if (t->state == T_CLOSING || tunnel_local(t)->dying)
 		return;
+	COUNT(call_tunnelshutdown);
 	if (t->state == T_WAIT_CTL_CONN)
 		log_limited(&limit, LOG_L_WARN, t->tid, 0,
 		    "tunnel from %u.%u.%u.%u (%s) refused: %s",
@@ -431,8 +433,10 @@ ctl_out(void *owner, const void *buf, size_t len)
 {
 	struct tunnel *t = owner;
 
-	if (!lns.quiet && within_amplification(tunnel_local(t), len))
-		forward_send(&t->peer, buf, len);
+	if (lns.quiet || !within_amplification(tunnel_local(t), len))
+		return;
+	COUNT(call_tunnelsend);
+	forward_send(&t->peer, buf, len);
 }
 
 static void

@@ -247,6 +247,10 @@ def test_the_server(desk):
 def test_counters(desk):
     rows = {r["counter"]: r["value"] for r in desk.rows("show counters")}
     assert rows["session_created"] == 2 and rows["tunnel_created"] == 1
+    assert rows["call_processlcp"] >= 4 and rows["call_processipcp"] >= 4
+    assert rows["call_sessionsetup"] == rows["call_sendchap"] == 2
+    assert rows["call_assign_ip_address"] == 2
+    assert rows["call_tunnelsend"] >= 3 and rows["call_processudp"] >= 10
     text = desk.run("show counters")
     assert re.search(r"^session_created +2 ", text, re.M)
     assert re.search(r"^Ethernet +Bytes +Packets +Errors\nRX +\d+", text)
