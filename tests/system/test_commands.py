@@ -152,6 +152,40 @@ def test_session_details(desk):
         {"error": 'Invalid session id "4711"'}]
 
 
+HOSTILE = 'x 10.0.0.1 Y\n\x1b[2J"\\ %n%s \u2603'
+
+
+def test_a_hostile_name(world, net):  # noqa: F811
+    """What a subscriber calls itself stays in its column, and is quoted."""
+    world.radresp()
+    lns = world.daemon(debug=5)
+    lac = Lac(net.lac, name="l%s \x1b]0;")
+    lac.connect()
+    call = lac.call(calling="0 1\n2")
+    call.online(HOSTILE, "whatever", auth="pap")
+    t = Terminal(net.lns)
+    t.enable()
+    row, = json.loads(t.run("show session json"))
+    assert row["username"] == HOSTILE and row["cli"] == "0 1\n2"
+    assert json.loads(t.run("show users json"))[0]["username"] == HOSTILE
+    assert json.loads(t.run("show pool json"))[0]["username"] == HOSTILE
+    assert json.loads(t.run("show tunnels json"))[0]["hostname"] == \
+        "l%s \x1b]0;"
+    for line in ("show session", "show session 1", "show users", "show pool",
+                 "show tunnel", "show tunnel 1"):
+        text = t.run(line)
+        assert "\x1b" not in text and "\u2603" not in text, line
+    head, line = t.run("show session").splitlines()
+    assert len(line.split()) == len(head.split())
+    name = line.split()[2]
+    assert t.run("show users " + name).startswith("Session 1:\n")
+    assert t.run("drop user " + name).startswith("Dropping user x 10.0.0.1")
+    wait_for("it to be gone", 5, lambda: t.run("show users") == "")
+    assert "\x1b" not in lns.log()
+    t.close()
+    lac.close()
+
+
 def test_users_and_tunnels(desk):
     assert desk.run("show users") == "alice\nbob\n"
     assert [r["username"] for r in desk.rows("show users")] == [
