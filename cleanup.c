@@ -38,7 +38,7 @@ static const size_t watched[] = {
 	WATCH(eth_rx_errors), WATCH(eth_tx_errors), WATCH(sccrq_limited),
 	WATCH(tunnel_overflow), WATCH(session_limited),
 	WATCH(session_overflow), WATCH(radius_overflow), WATCH(acct_dropped),
-	WATCH(ip_exhausted),
+	WATCH(ip_exhausted), WATCH(throttle_no_memory), WATCH(snoop_errors),
 #undef WATCH
 };
 

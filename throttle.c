@@ -68,12 +68,6 @@ static uint32_t sessions;
 static size_t memory;			/* of all held packets */
 static struct held *let_go;		/* to be freed when all is written */
 
-bool
-throttle_enabled(void)
-{
-	return lns.config.throttle_speed != 0;
-}
-
 uint32_t
 throttle_sessions(void)
 {

@@ -11,13 +11,6 @@
 #include "l2tpns.h"
 
 /*
- * False: throttle_speed is 0, "throttling will not be used at all".  Whoever
- * is about to throttle a session asks this first; the sessions that are
- * throttled already stay so, whatever becomes of throttle_speed.
- */
-bool throttle_enabled(void);
-
-/*
  * Sets both rates, 0 for full speed; sets or clears SF_THROTTLE and the
  * session's facts.  What waits in a queue goes on at the new rate, or at once.
  * False, and nothing changed, when memory runs out or the session is dying.

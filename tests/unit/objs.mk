@@ -65,3 +65,4 @@ control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o 
 plugins_test_OBJS = plugins.o log.o loop.o timer.o
 acctfile_test_OBJS = acctfile.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
+snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o

@@ -452,16 +452,6 @@ all_queues_together_are_bounded(void **state)
 	    256u << 20);
 }
 
-static void
-nobody_throttles_where_throttle_speed_is_0(void **state)
-{
-	(void)state;
-	lns.config.throttle_speed = 0;
-	assert_false(throttle_enabled());
-	lns.config.throttle_speed = 64;
-	assert_true(throttle_enabled());
-}
-
 /* --- dice ------------------------------------------------------------------- */
 
 static uint32_t
@@ -531,7 +521,6 @@ main(void)
 		T(the_end_of_a_session_frees_its_queue),
 		T(out_of_memory_costs_packets_only),
 		T(all_queues_together_are_bounded),
-		T(nobody_throttles_where_throttle_speed_is_0),
 		T(whatever_comes_the_model_holds),
 	};
 
