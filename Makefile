@@ -51,8 +51,8 @@ MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  throttle snoop tun icmp
 SERVICES = reload stop speed cleanup process privs notify control plugins \
-	  users command cli_telnet cli_filter cli cli_term cli_rows cli_show cli_stat \
-	  cli_do state acctfile
+	  users command cli_telnet cli_filter cli cli_term cli_word cli_rows \
+	  cli_session cli_show cli_stat cli_do state acctfile
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_rows.h"
+#include "cli_word.h"
 #include "command.h"
 #include "l2tp_proto.h"
 #include "log.h"

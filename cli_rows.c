@@ -29,7 +29,7 @@
 #include <string.h>
 
 #include "log.h"
-#include "session.h"
+#include "table.h"
 
 /* What a slice may cost: a few hundred rows, or thousands of mere looks. */
 #define SLICE		4096
@@ -79,138 +79,14 @@ send_line(const struct rows *r, struct line *l)
 	l->text[0] = '\0';
 }
 
-/* --- times and words -------------------------------------------------------------- */
-
-uint64_t
-seconds_since(time_t then)
-{
-	return timer_wall() > then ? (uint64_t)(timer_wall() - then) : 0;
-}
-
-uint64_t
-seconds_idle(const struct session *s)
-{
-	uint64_t now = timer_now() / 1000;
-
-	if (s->last_data == 0)
-		return seconds_since(s->opened);
-	return now > s->last_data ? now - s->last_data : 0;
-}
-
-char *
-ip_text(char *dst, uint32_t ip)
-{
-	snprintf(dst, IP_TEXT, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255,
-	    ip >> 8 & 255, ip & 255);
-	return dst;
-}
-
-bool
-word_number(const char *word, uint64_t max, uint32_t *n)
-{
-	uint64_t v = 0;
-
-	if (*word == '\0')
-		return false;
-	for (; *word >= '0' && *word <= '9' && v <= max; word++)
-		v = v * 10 + (uint64_t)(*word - '0');
-	*n = (uint32_t)v;
-	return *word == '\0' && v >= 1 && v <= max;
-}
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* What log_escape() wrote, as it was; returns its length. */
-static size_t
-unescape(char *dst, size_t size, const char *s)
-{
-	size_t n = 0;
-
-	for (; *s != '\0' && n + 1 < size; n++) {
-		if (s[0] == '\\' && s[1] == 'x' && hex_digit(s[2]) >= 0 &&
-		    hex_digit(s[3]) >= 0) {
-			dst[n] = (char)(hex_digit(s[2]) << 4 |
-			    hex_digit(s[3]));
-			s += 4;
-		} else
-			dst[n] = *s++;
-	}
-	dst[n] = '\0';
-	return n;
-}
-
-struct session *
-word_user(const char *word)
-{
-	struct session *s = session_by_user(word);
-	char name[USER_MAX];
-
-	if (s != NULL || strchr(word, '\\') == NULL)
-		return s;
-	(void)unescape(name, sizeof(name), word);
-	return session_by_user(name);
-}
-
 /* --- JSON --------------------------------------------------------------- */
 
-/* How many octets of UTF-8 begin here, and their code point; 0: none do. */
-static size_t
-utf8(const uint8_t *p, size_t left, uint32_t *code)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 :
-	    p[0] >> 3 == 30 ? 4 : 0;
-
-	if (n <= 1) {
-		*code = p[0];
-		return n;
-	}
-	if (n > left)
-		return 0;
-	*code = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if (p[i] >> 6 != 2)
-			return 0;
-		*code = *code << 6 | (p[i] & 0x3fu);
-	}
-	if (*code < least[n] || *code > 0x10ffff ||
-	    (*code >= 0xd800 && *code < 0xe000))
-		return 0;
-	return n;
-}
-
 static void
-put_json_text(struct line *l, const void *octets, size_t len)
+put_string(struct line *l, const char *octets, size_t len)
 {
-	const uint8_t *p = octets, *end = p + len;
-	uint32_t code;
-	size_t n;
+	char text[JSON_TEXT];
 
-	put(l, "\"");
-	for (; p < end; p += n) {
-		n = utf8(p, (size_t)(end - p), &code);
-		if (n == 0) {
-			code = *p;
-			n = 1;
-		}
-		if (code == '"' || code == '\\')
-			put(l, "\\%c", (int)code);
-		else if (code >= 0x20 && code < 0x7f)
-			put(l, "%c", (int)code);
-		else if (code < 0x10000)
-			put(l, "\\u%04x", code);
-		else
-			put(l, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
-			    0xdc00 + (code & 0x3ff));
-	}
-	put(l, "\"");
+	put(l, "\"%s\"", word_json(text, sizeof(text), octets, len));
 }
 
 static void
@@ -235,11 +111,12 @@ put_json(struct line *l, const struct column *c, const struct cell *cell)
 		put(l, "\"%s\"", ip_text(text, (uint32_t)cell->n));
 		break;
 	case COL_WORD:
-		put_json_text(l, text, unescape(text, sizeof(text), cell->s));
+		put_string(l, text, word_unescape(text, sizeof(text),
+		    cell->s));
 		break;
 	case COL_TEXT:
 	case COL_NAME:
-		put_json_text(l, cell->s, strlen(cell->s));
+		put_string(l, cell->s, strlen(cell->s));
 		break;
 	case COL_LIST:
 		break;
@@ -607,7 +484,7 @@ show_fault(struct rows *r)
 
 	if (r->json) {
 		put(&l, r->shown > 0 ? ",\n{\"error\": " : "\n{\"error\": ");
-		put_json_text(&l, r->text[0], strlen(r->text[0]));
+		put_string(&l, r->text[0], strlen(r->text[0]));
 		put(&l, "}");
 		r->shown++;
 	} else
@@ -723,10 +600,40 @@ rows_end(struct command_run *run)
 	run->data = NULL;
 }
 
+/* --- for the commands --------------------------------------------------- */
+
 static bool
 is_json(const struct command_run *run, int i)
 {
 	return run->argc > 0 && strcmp(run->argv[i], "json") == 0;
+}
+
+struct cell
+cell_seconds(char *dst, size_t size, uint64_t n)
+{
+	snprintf(dst, size, "%" PRIu64 " seconds", n);
+	return cell_s(dst);
+}
+
+const struct session *
+rows_session(struct rows *r)
+{
+	const struct session *s = session_next((uint32_t)r->at);
+
+	if (s != NULL)
+		r->at = s->sid;
+	return s;
+}
+
+enum row_step
+row_fault(struct rows *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->text[0], sizeof(r->text[0]), fmt, ap);
+	va_end(ap);
+	return ROW_FAULT;
 }
 
 bool

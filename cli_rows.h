@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli_word.h"
 #include "command.h"
 #include "l2tpns.h"
 
@@ -101,27 +102,36 @@ bool rows_json(const struct command_run *);
 /* The first word that is not that one; NULL if there is none. */
 const char *rows_word(const struct command_run *);
 
-/* --- words that people type --------------------------------------------- */
+/* --- for next() --------------------------------------------------------- */
 
-/* A decimal number from 1 to max, nothing else. */
-bool word_number(const char *word, uint64_t max, uint32_t *n);
+static inline struct cell
+cell_n(uint64_t n)
+{
+	return (struct cell){ .n = n };
+}
 
-/*
- * The latest session of this user: the name as it is, or as lists show it,
- * with \xHH in it.  NULL when there is none.
- */
-struct session *word_user(const char *word);
+/* An empty text is none. */
+static inline struct cell
+cell_s(const char *s)
+{
+	return (struct cell){ .s = s, .none = s[0] == '\0' };
+}
 
-/* --- what many of them say ---------------------------------------------- */
+/* A number of which 0 is none. */
+static inline struct cell
+cell_some(uint64_t n)
+{
+	return (struct cell){ .n = n, .none = n == 0 };
+}
 
-/* Since a time of the wall clock; 0 if that is still to come. */
-uint64_t seconds_since(time_t);
+/* "12 seconds", which is put in dst. */
+struct cell cell_seconds(char *dst, size_t size, uint64_t n);
 
-/* Since there was traffic, or else since the session was opened. */
-uint64_t seconds_idle(const struct session *);
+/* From one session to the next, by slot number `at`; NULL at the end. */
+const struct session *rows_session(struct rows *);
 
-/* "192.0.2.7"; returns dst, of at least IP_TEXT. */
-#define IP_TEXT	16
-char *ip_text(char *dst, uint32_t ip);
+/* Says what is wrong instead of a row. */
+enum row_step row_fault(struct rows *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

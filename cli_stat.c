@@ -46,9 +46,9 @@ static const struct column counter_columns[] = {
 static void
 counter_cells(struct rows *r, const char *name, uint64_t n, const char *help)
 {
-	r->cells[0] = (struct cell){ .s = name };
-	r->cells[1] = (struct cell){ .n = n };
-	r->cells[2] = (struct cell){ .s = help };
+	r->cells[0] = cell_s(name);
+	r->cells[1] = cell_n(n);
+	r->cells[2] = cell_s(help);
 }
 
 /* After the counters come two that are none. */
@@ -395,12 +395,8 @@ next_plugin(struct rows *r)
 
 	if (name == NULL)
 		return ROW_END;
-	if (r->json)
-		r->cells[0] = (struct cell){ .s = name };
-	else {
-		snprintf(r->text[0], sizeof(r->text[0]), "  %s", name);
-		r->cells[0] = (struct cell){ .s = r->text[0] };
-	}
+	snprintf(r->text[0], sizeof(r->text[0]), "  %s", name);
+	r->cells[0] = cell_s(r->json ? name : r->text[0]);
 	return ROW;
 }
 
