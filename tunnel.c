@@ -1130,6 +1130,9 @@ tunnels_settle(const char *reason)
 		if (t->state == T_WAIT_CTL_CONN)
 			tunnel_shutdown(t, STOPCCN_SHUTTING_DOWN, 0, reason,
 			    false);
+		else if (tunnel_dropped(t))
+			tunnel_shutdown(t, STOPCCN_CLEAR, 0,
+			    "dropped on request", true);
 		ctl_ack_now(&tunnel_local(t)->ctl);
 	}
 }

@@ -88,7 +88,7 @@ void tunnel_remove_session(struct tunnel *, struct session *);
 
 /*
  * Before the process hands its tunnels to another one: those that are only
- * half open get a StopCCN, and acknowledgements do not wait.
+ * half open, or dropped, get their StopCCN, and acknowledgements do not wait.
  */
 void tunnels_settle(const char *reason);
 

@@ -11,6 +11,7 @@ received, Acct-Input-Octets what it sent, in bytes of IP packets.
 import hashlib
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -255,6 +256,26 @@ def test_sigquit_disconnects_the_subscriber_cleanly(
     if radius_too:
         start, stop = check_billing(server, guest)
         assert "Acct-Terminate-Cause" in stop
+
+
+@ours_only
+def test_pppd_does_not_notice_a_restart(net, guest, daemon, radius, tmp_path):
+    """SIGTERM and a new server: the same call goes on, and is billed once."""
+    server = radius(USERS)
+    lns = daemon(config=with_radius(
+        server, save_state=True, state_file=str(tmp_path / "state")))
+    guest.dial(USER, PASSWORD)
+    guest.wait_up()
+    assert guest.ping(INET_ADDR, 5) == 5
+    for _ in range(2):
+        lns.process.send(signal.SIGTERM)
+        assert lns.process.wait(20) == 0
+        lns.start()
+        lns.wait_log("state restored: 1 sessions on 1 tunnels")
+        assert guest.ping(INET_ADDR, 5) == 5
+    check_transfer(net, guest, MB10 // 10)
+    guest.hangup()
+    check_billing(server, guest)
 
 
 def test_xl2tpd_closing_its_tunnel_ends_the_session(guest, daemon, radius):

@@ -803,6 +803,22 @@ put_two(const struct state_session *a, const struct state_session *b)
 	make_end();
 }
 
+/* What an operator has dropped does not come back. */
+static void
+dropped_tunnel(void **state)
+{
+	static struct state_session a, b;
+
+	(void)state;
+	two_sessions(&a, &b);
+	put_two(&a, &b);
+	assert_loads();
+	assert_true(tunnel_drop(tunnel_by_tid(1)));
+	state_settle();
+	assert_save();
+	assert_non_null(strstr(msg, "0 sessions on 0 tunnels"));
+}
+
 static void
 duplicates(void **state)
 {
@@ -1255,7 +1271,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(round_trip), T(no_file), T(found_again), T(pool_memory),
-		T(timers_go_on), T(messages_go_on), T(duplicates),
+		T(timers_go_on), T(messages_go_on), T(dropped_tunnel),
+		T(duplicates),
 		T(does_not_fit), T(counts), T(fields), T(texts), T(order),
 		T(ages), T(truncated), T(flipped), T(flipped_and_signed),
 		T(other_version), T(bad_files), T(used_once), T(cannot_save), T(disk_full),
