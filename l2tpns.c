@@ -4,14 +4,13 @@
  * Reads like an index: main() starts every module in the order of the floors,
  * runs the loop, and stops them in reverse.  Nothing here knows a protocol.
  *
- * Owns:     struct l2tpns lns, the configuration in force.
+ * Owns:     struct l2tpns lns, what the command line said.
  * Calls:    every module's init and exit.
  * Lifetime: the process.  fatal() exists here only, and only before the loop.
  */
 #include "l2tpns.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
