@@ -90,14 +90,20 @@ wait
 cat "$beside"
 rm -f "$beside"
 # The packets' other path: everything once more with `offload no`, but for
-# test_offload.py, which runs both by itself.
+# test_offload.py, which runs both by itself.  And as another user than root:
+# with setuid, or in the sandbox of l2tpns.service where there is what it takes.
 plain=$(echo "$ordinary" | sed 's/ test_offload.py//')
-step "system tests without offloads: $guest$plain"
+user=L2TPNS_SETUID=1
+if /usr/bin/python3 -B tests/system/sandbox.py 65534 /tmp build/l2tpns -V; then
+	user=L2TPNS_SANDBOX=1
+fi
+step "system tests without offloads, $user: $guest$plain"
 beside=$(mktemp)
-part guest-plain env OFFLOAD=no tests/run-system.sh build $guest \
-    -m "not long" > "$beside" 2>&1 &
+part guest-plain env OFFLOAD=no L2TPNS_SETUID=1 tests/run-system.sh build \
+    $guest -m "not long" > "$beside" 2>&1 &
 # shellcheck disable=SC2086
-part ordinary-plain env OFFLOAD=no tests/run-system.sh build $plain -m "not long"
+part ordinary-plain env OFFLOAD=no $user tests/run-system.sh build $plain \
+    -m "not long"
 wait
 cat "$beside"
 rm -f "$beside"

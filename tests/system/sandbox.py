@@ -143,6 +143,13 @@ def setpriv(settings, user):
             "--ambient-caps=" + caps("AmbientCapabilities")]
 
 
+def usable(program):
+    """Is all there that this needs, and may another user run program?"""
+    return subprocess.run([PYTHON, "-B", __file__, "65534", "/tmp", program,
+                           "-V"], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
 def main(argv):
     settings = unit()
     if argv[0] == "--last":
