@@ -4,8 +4,10 @@
  * The input is a row of packets: one octet that says from where (bit 0: the
  * TUN; bit 1: the other LAC; bit 2: the peer's MRU is small from now on; bit
  * 3: the IP header's checksum is mended, or hardly a mutation would get past
- * it; bit 4: from the TUN, the device's header and a super-packet), a 16-bit
- * length, and so many octets, each packet in memory of exactly its size.  Two
+ * it; bit 4: from the TUN, the device's header and a super-packet; bit 5: all
+ * sessions are throttled from now on; bit 6: time passes first; bit 7: and they
+ * are intercepted), a 16-bit length, and so many octets, each packet in memory
+ * of exactly its size.  Two
  * tunnels and four sessions await them.  What comes out on either side must
  * be a sound packet of its session, and the session's own figures must add
  * up.
@@ -20,12 +22,16 @@
 #include "ipv4.h"
 #include "l2tp_avp.h"
 #include "log.h"
+#include "snoop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
 #define OURS	0x01010101u
 #define SESSIONS	4
+#define SLOW		64		/* kbit/s */
+#define DISCARD		9		/* UDP port: RFC 863 */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -155,7 +161,9 @@ take_lac(const struct peer *peer, const void *buf, size_t len)
 	while (p != NULL && *p != 0x21)
 		p = rd_bytes(&h.body, 1);
 	check(p != NULL && ipv4_decode(h.body.p, rd_left(&h.body), &ip));
-	check(ip.len == rd_left(&h.body) && (ip.len <= mtu || ip.len <= 576));
+	/* What waits while the MRU changes is as large as it was. */
+	check(ip.len == rd_left(&h.body) && (ip.len <= mtu || ip.len <= 576 ||
+	    throttle_sessions() != 0));
 	to_lac++;
 	return true;
 }
@@ -286,6 +294,42 @@ check_figures(void)
 	check(rx == to_tun && tx == to_lac);
 }
 
+/* Bits 5 to 7 of what comes before a packet. */
+static void
+slow_down(uint8_t how)
+{
+	static bool ready;
+	char err[200];
+	unsigned int i;
+
+	if ((how & 0x40) != 0) {
+		timer_fake(30);
+		forward_flush();
+	}
+	if ((how & 0x80) != 0 && !ready)
+		ready = snoop_init(err, sizeof(err));
+	for (i = 0; i < SESSIONS; i++) {
+		if ((how & 0x20) != 0)
+			check(throttle_set(sessions[i], SLOW, SLOW));
+		if ((how & 0x80) != 0)
+			snoop_start(sessions[i], 0x7f000001, DISCARD, "test");
+	}
+}
+
+static void
+check_all_gone(void)
+{
+	unsigned int i;
+
+	timer_fake(1000);
+	forward_flush();
+	check_figures();
+	for (i = 0; i < SESSIONS; i++)
+		throttle_stop(sessions[i]);
+	check(throttle_sessions() == 0);
+	snoop_flush();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -305,6 +349,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		p = rd_bytes(&r, n);
 		if ((from & 4) != 0)
 			mtu = 128;
+		slow_down(from);
 		if ((from & 17) == 17)
 			super_from_tun(p, n, from & 8);
 		else if ((from & 1) != 0)
@@ -313,6 +358,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			from_lac(&lacs[from >> 1 & 1], p, n, from & 8);
 		check_figures();
 	}
+	check_all_gone();
 	table_free();
 	lpm_free(lns.lpm);
 	return 0;
