@@ -33,6 +33,7 @@
 #include "log.h"
 #include "loop.h"
 #include "table.h"
+#include "throttle.h"
 #include "tun.h"
 #include "tunnel.h"
 
@@ -807,6 +808,42 @@ test_too_big(void **state)
 	assert_int_equal(seen.sent, 5);
 }
 
+/*
+ * What waits is no traffic until it goes: it is counted then, is wrapped as
+ * the session wants it then, and goes nowhere if IPCP is not open any more.
+ */
+static void
+test_throttled(void **state)
+{
+	(void)state;
+	assert_true(throttle_set(s, 8, 8));	/* an octet a millisecond */
+	for (int i = 0; i < 4; i++) {
+		ip_from_tun(SUBSCRIBER, 500);
+		ip_from_lac(SUBSCRIBER, OUTSIDE, IPV4_UDP, 53);
+	}
+	assert_int_equal(seen.sent, 1);
+	assert_int_equal(seen.tun, 1);
+	assert_int_equal(s->tx_packets, 1);
+	assert_int_equal(s->tx_octets, 500);
+	assert_int_equal(s->rx_packets, 1);
+	timer_fake(510);
+	forward_flush();
+	assert_int_equal(seen.sent, 2);
+	assert_int_equal(s->tx_octets, 1000);
+	assert_int_equal(s->rx_packets, 4);
+	s->flags |= SF_SEND_SEQ;
+	timer_fake(510);
+	assert_int_equal(seen.sent, 3);
+	assert_int_equal(s->data_Ns, 1);
+	s->flags &= (uint16_t)~SF_OPEN;
+	timer_fake(510);
+	assert_int_equal(seen.sent, 3);
+	assert_int_equal(counters.drop_not_open, 1);
+	assert_int_equal(s->tx_packets, 3);
+	forward_flush();
+	throttle_stop(s);
+}
+
 /* --- real sockets ------------------------------------------------------- */
 
 static int tun_pair[2], peer_fd;
@@ -1043,7 +1080,8 @@ main(void)
 		T(test_upstream), T(test_spoofed), T(test_destinations),
 		T(test_own_ports), T(test_malformed), T(test_mss),
 		T(test_packet_limit), T(test_downstream_forms),
-		T(test_downstream_drops), T(test_too_big), T(test_sockets),
+		T(test_downstream_drops), T(test_too_big), T(test_throttled),
+		T(test_sockets),
 		T(test_order), T(test_unreachable_lac), T(test_bounded),
 		T(test_truncated), T(test_port_in_use),
 	};
