@@ -18,7 +18,10 @@
  * A command runs in the loop.  Its output goes into a buffer and from there, as
  * the terminal takes it, into the socket; `more` makes the next slice only when
  * the buffer is empty, and once a turn, so that neither 65,000 rows nor a
- * reader who has gone for lunch costs anybody else anything.
+ * reader who has gone for lunch costs anybody else anything.  All terminals
+ * together have TURN_USEC of a turn, be it for slices or for starting
+ * processes: who finds it spent waits for the next turn, and who has had some
+ * goes behind the others.
  *
  * Owns:     the listener, the terminals, the memory of failures.
  * Calls:    the commands' functions; users, config, log, loop, lpm.
@@ -66,6 +69,7 @@
 #define CHANNEL_BUF	(128 * 1024)	/* bytes on their way to a terminal */
 #define OUT_MAX		(1024 * 1024)	/* bytes of one slice */
 #define SENDS		16		/* messages to a terminal and turn */
+#define TURN_USEC	1000		/* for all terminals; then packets */
 #define WORDS_MAX	64		/* of a command line */
 #define WIDTH_MAX	1000
 
@@ -131,8 +135,42 @@ static uint32_t bound_addr;
 static struct terminal *terminals;
 static struct source sources[SOURCES];
 static struct token_bucket accept_tokens;
+static uint64_t turn_spent;		/* us of this turn, by all terminals */
 
 static void terminal_close(struct terminal *t);
+
+/* ---- a turn ---- */
+
+static bool
+turn_left(void)
+{
+	return turn_spent < TURN_USEC;
+}
+
+static void
+turn_over(void)
+{
+	turn_spent = 0;
+}
+
+static struct loop_hook turn_hook = { .run = turn_over };
+
+/* What began then is over now. */
+static void
+turn_spend(uint64_t began)
+{
+	turn_spent += timer_usec() - began;
+}
+
+/* Behind those who have not had their part of the turn. */
+static void
+turn_last(struct terminal *t)
+{
+	if (t->channel.fd < 0)
+		return;
+	loop_del(&t->channel);
+	(void)loop_add(&t->channel);
+}
 
 /* ---- wrong passwords ---- */
 
@@ -805,15 +843,13 @@ hear(struct terminal *t, const uint8_t *msg, size_t len)
 	}
 }
 
-/* One message a turn. */
 static void
-terminal_readable(struct loop_fd *f)
+hear_message(struct terminal *t)
 {
-	struct terminal *t = timer_owner(f, struct terminal, channel);
 	uint8_t msg[CLI_MSG_MAX];
 	ssize_t n;
 
-	n = recv(f->fd, msg, sizeof(msg), MSG_DONTWAIT | MSG_TRUNC);
+	n = recv(t->channel.fd, msg, sizeof(msg), MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -827,6 +863,20 @@ terminal_readable(struct loop_fd *f)
 		terminal_close(t);
 	}
 	explicit_bzero(msg, sizeof(msg));
+}
+
+/* One message a turn. */
+static void
+terminal_readable(struct loop_fd *f)
+{
+	struct terminal *t = timer_owner(f, struct terminal, channel);
+	uint64_t began = timer_usec();
+
+	if (!turn_left())
+		return;
+	hear_message(t);
+	turn_spend(began);
+	turn_last(t);
 }
 
 static bool
@@ -871,10 +921,10 @@ make_output(struct terminal *t)
 		t->run.more = NULL;
 }
 
+/* What is made goes out, and when it is, one slice more is made. */
 static void
-terminal_writable(struct loop_fd *f)
+talk(struct terminal *t)
 {
-	struct terminal *t = timer_owner(f, struct terminal, channel);
 	bool made = false;
 	int i;
 
@@ -895,8 +945,21 @@ terminal_writable(struct loop_fd *f)
 		make_output(t);
 		made = true;
 	}
-	if (i < SENDS && errno != EAGAIN && errno != EINTR)
+	if (i < SENDS && t->running && errno != EAGAIN && errno != EINTR)
 		terminal_close(t);
+}
+
+static void
+terminal_writable(struct loop_fd *f)
+{
+	struct terminal *t = timer_owner(f, struct terminal, channel);
+	uint64_t began = timer_usec();
+
+	if (!turn_left())
+		return;
+	talk(t);
+	turn_spend(began);
+	turn_last(t);
 }
 
 /* ---- the beginning ---- */
@@ -1054,16 +1117,19 @@ static void
 accept_all(struct loop_fd *f)
 {
 	struct sockaddr_in peer;
+	uint64_t began;
 	socklen_t len;
 	int conn, i;
 
-	for (i = 0; i < ACCEPTS; i++) {
+	for (i = 0; i < ACCEPTS && turn_left(); i++) {
+		began = timer_usec();
 		len = sizeof(peer);
 		conn = accept4(f->fd, (struct sockaddr *)&peer, &len,
 		    SOCK_CLOEXEC);
 		if (conn >= 0) {
 			welcome(conn, &peer);
 			close(conn);
+			turn_spend(began);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
@@ -1168,6 +1234,7 @@ cli_start(void)
 	configured_addr = lns.config.cli_bind_address;
 	configured_port = (uint16_t)lns.config.cli_port;
 	listen_timer.fire = listen_again;
+	loop_at_turn_end(&turn_hook);
 	cli_reconfigure();
 }
 

@@ -33,7 +33,7 @@
 
 #define NAME_TEXT	(4 * USER_MAX)	/* a name with all of it escaped */
 #define RATE_MAX	100000000	/* kbit/s, as of throttle_speed */
-#define DROP_SLICE	256		/* sessions */
+#define DROP_SLICE	32		/* sessions */
 
 /* --- who is meant ------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
  * cli_rows.c - rows as a table, as details, or as JSON, in slices
  *
  * A list of 65,000 sessions is walked twice: first only to see how wide its
- * numbers are, then to print it, a few hundred rows at a time, so that neither
+ * numbers are, then to print it, some dozens of rows at a time, so that neither
  * forwarding nor the terminal has to wait for it.  The walk goes by slot
  * number; whoever leaves in the middle of it is missing, whoever comes may be
  * there or not, and nothing else depends on it.
@@ -31,8 +31,8 @@
 #include "log.h"
 #include "table.h"
 
-/* What a slice may cost: a few hundred rows, or thousands of mere looks. */
-#define SLICE		4096
+/* What a slice may cost: some dozens of rows, or a thousand mere looks. */
+#define SLICE		1024
 #define COST_ROW	16
 #define COST_MEASURE	4
 #define COST_LOOK	1

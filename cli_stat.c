@@ -124,7 +124,7 @@ do_clear_counters(struct command_run *run)
 #define IDLE_BUCKETS	64	/* of 5 s */
 #define IDLE_STEP	5
 #define OPEN_BUCKETS	27	/* below 1, 2, 4 ... s: more than two years */
-#define WALK_SLICE	4096	/* sessions */
+#define WALK_SLICE	2048	/* sessions */
 
 struct histogram {
 	bool idle, json;

@@ -71,7 +71,7 @@ run install tests/install-test.sh
 # The rest runs sanitized, beside the guest, which is slow but patient; the
 # long run has everything both ways.
 guest=test_guest.py
-measured="test_scale.py test_lossy.py test_limits.py"
+measured="test_scale.py test_lossy.py test_limits.py test_desk.py"
 ordinary=
 for f in tests/system/test_*.py; do
 	f=$(basename "$f")

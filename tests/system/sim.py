@@ -35,11 +35,11 @@ def add_sources(network):
 class Tool:
     """A program of tests/bench that writes a summary in JSON at its end."""
 
-    def __init__(self, space, directory, name, argv):
+    def __init__(self, space, directory, name, argv, nice=0):
         os.makedirs(directory, exist_ok=True)
         self.json = os.path.join(directory, "%s.json" % name)
         self.process = space.start(
-            argv + ["--json", self.json],
+            ["nice", "-n", str(nice)] + argv + ["--json", self.json],
             os.path.join(directory, "%s.log" % name))
 
     def log(self):
@@ -72,7 +72,7 @@ class LacSim(Tool):
     Options are lacsim's own, with _ for -; True is an option without value.
     """
 
-    def __init__(self, space, directory, name="lacsim", **options):
+    def __init__(self, space, directory, name="lacsim", nice=0, **options):
         self.status_file = os.path.join(directory, "%s.status" % name)
         options.setdefault("lns", net.LNS_ADDR)
         options.setdefault("status", self.status_file)
@@ -81,7 +81,7 @@ class LacSim(Tool):
             argv.append("--" + key.replace("_", "-"))
             if value is not True:
                 argv.append(str(value))
-        Tool.__init__(self, space, directory, name, argv)
+        Tool.__init__(self, space, directory, name, argv, nice)
 
     def status(self):
         """The figures of the last second, {} when there are none yet."""

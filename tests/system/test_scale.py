@@ -55,14 +55,15 @@ def world(net, daemon, tmp_path):
                 net.inet, self.directory, "reflect",
                 [sim.program("lacsim"), "--reflect", str(port)]))
 
-        def daemon(self, ip_pool=WIDE_POOL, secondary=None, **config):
+        def daemon(self, ip_pool=WIDE_POOL, secondary=None, users=None,
+                   **config):
             keys = {"radius_secret": sim.SECRET,
                     "primary_radius": INET_ADDR, "debug": 2,
                     "l2tp_sccrq_rate": 10000}
             if secondary:
                 keys["secondary_radius"] = secondary
             keys.update(config)
-            return daemon(config=keys, ip_pool=ip_pool)
+            return daemon(config=keys, ip_pool=ip_pool, users=users)
 
     one = World()
     sim.add_sources(net)

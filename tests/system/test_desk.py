@@ -1,0 +1,326 @@
+"""The operator's desk while packets flow: nothing he does may be felt.
+
+Many sessions, a blast both ways and probes; then every command that is long,
+alone and all at once, from terminals that read and from some that do not.
+What counts is the longest turn of the loop ("longest loop stall" of `show
+counters`) and that no packet is lost.  A packet may be lost in four places,
+and each has its own counter: the daemon's socket (tunnel_rx_dropped), the
+queue of its TUN device, and the sockets of the two ends, which are niced so
+that the daemon is not the one that waits for a processor.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+import daemon as daemon_module
+import peek
+import sim
+from net import INET_ADDR, wait_for
+from terminal import Terminal
+from test_scale import sanitized, world  # noqa: F401
+
+pytestmark = pytest.mark.skipif(
+    daemon_module.REFERENCE, reason="about this daemon only")
+
+NICE = 10
+SINK = 7002
+REFLECT = 7001
+PASSWORD = "open sesame"
+# crypt(PASSWORD), yescrypt as Debian makes it: some 15 ms of work.
+HASH = ("$y$j9T$F5Jx5fExrKuPp53xLKQ..1$"
+        "6JlLzEdKMvGk83Zgd3owplAejssJr2SFlJFlOc7i54A")
+TUNNELS = 10
+LOGINS = 10
+TERMINALS = 32
+
+
+class Desk:
+    """A daemon with sessions, packets both ways, and the meter."""
+
+    def __init__(self, world, net, tmp_path, sessions, pps, most_ms, name):
+        self.world, self.net, self.name = world, net, name
+        self.sessions, self.pps, self.most_ms = sessions, pps, most_ms
+        self.figures = {}
+        self.usage = str(tmp_path / "usage")
+        self.terminals = []
+        os.mkdir(self.usage)
+        world.radresp(delay=2)
+        world.reflect(REFLECT)
+        self.lns = world.daemon(
+            ip_pool="10.48.0.0/12\n", radius_accounting=True,
+            accounting_dir=self.usage, accounting_interval=3600,
+            save_state=True, state_file=str(tmp_path / "state"),
+            users="alice:%s\nenable:%s\n" % (HASH, HASH),
+            throttle_speed=1000, snoop_host=INET_ADDR, snoop_port=9)
+        net.inet.ip("route replace 10.48.0.0/12 via 10.99.2.2")
+        self.start_blast(tmp_path)
+
+    def start_blast(self, tmp_path):
+        addresses = str(tmp_path / "addresses")
+        self.sink = self.tool("sink", "--sink", str(SINK))
+        self.lac = self.world.sim(
+            nice=NICE, source=sim.SOURCES, tunnels=TUNNELS,
+            sessions=self.sessions, rate=1800, auth="chap", stop="silent",
+            blast="both", blast_to="%s:%d" % (INET_ADDR, SINK),
+            pps=self.pps // 2, seconds=3600, addresses=addresses,
+            probe="%s:%d" % (INET_ADDR, REFLECT), probe_sessions=1000,
+            probe_interval=500)
+        self.lac.wait_status("all to be up", 60 + self.sessions / 300,
+                             lambda now: now["up"] == self.sessions and
+                             now["state"] == "hold")
+        self.blast = self.tool("blast", "--blast-from", addresses, "--pps",
+                               str(self.pps // 2), "--seconds", "3600")
+        time.sleep(3)
+
+    def tool(self, name, *argv):
+        return self.world.keep(sim.Tool(
+            self.net.inet, self.world.directory, name,
+            [sim.program("lacsim")] + list(argv), NICE))
+
+    # -- terminals
+
+    def terminal(self, enable=True):
+        t = Terminal(self.net.lns, login=("alice", PASSWORD))
+        self.terminals.append(t)
+        if enable:
+            t.enable(PASSWORD)
+        return t
+
+    def together(self, *jobs):
+        """Run them at once, each in a thread; what they return, in order."""
+        results, barrier = [None] * len(jobs), threading.Barrier(len(jobs))
+
+        def work(i, job):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+            barrier.wait(30)
+            results[i] = job()
+
+        threads = [threading.Thread(target=work, args=pair, daemon=True)
+                   for pair in enumerate(jobs)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(200)
+        assert all(r is not None for r in results), results
+        return results
+
+    # -- the meter
+
+    def tun_dropped(self):
+        return json.loads(self.net.lns.ip("-s -j link show tun0"))[0][
+            "stats64"]["tx"]["dropped"]
+
+    @contextlib.contextmanager
+    def metered(self, what, most_ms=None):
+        """A figure for what is done meanwhile; it may not stall the loop."""
+        before = peek.counters(self.lns.pid), self.tun_dropped()
+        peek.forget_stall(self.lns.pid)
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        time.sleep(0.2)
+        worst = peek.longest_stall(self.lns.pid) / 1000
+        after = peek.counters(self.lns.pid), self.tun_dropped()
+        self.figures[what] = figure = {
+            "stall_ms": round(worst, 2), "seconds": round(took, 2),
+            "socket_dropped": after[0]["tunnel_rx_dropped"] -
+            before[0]["tunnel_rx_dropped"],
+            "tun_dropped": after[1] - before[1],
+            "pps": int((after[0]["eth_tx_packets"] +
+                        after[0]["eth_rx_packets"] -
+                        before[0]["eth_tx_packets"] -
+                        before[0]["eth_rx_packets"]) / (took + 0.2))}
+        print("%-40s %s" % (what, figure))
+        if worst > (most_ms or self.most_ms):
+            self.late.append((what, figure))
+
+    late = ()
+
+    def books(self):
+        """End the blasts; what was sent, and what became of it."""
+        down = self.blast.end()
+        time.sleep(1)
+        lac = self.lac.end()
+        time.sleep(0.5)
+        sink = self.sink.end()
+        self.figures["books"] = found = {
+            "up_sent": lac["blast_up"]["sent"],
+            "up_received": sink["received"],
+            "sink_overflow": sink["socket_overflow"],
+            "down_sent": down["sent"],
+            "down_received": lac["blast_down"]["received"],
+            "lacsim_overflow": lac["data"]["socket_overflow"],
+            "generator_errors": down["errors"] + lac["data"]["send_errors"],
+            "probes_sent": lac["probes"]["sent"],
+            "probes_lost": lac["probes"]["lost"],
+            "socket_dropped":
+                peek.counters(self.lns.pid)["tunnel_rx_dropped"],
+            "tun_dropped": self.tun_dropped()}
+        print(found)
+        return found
+
+    def close(self):
+        for t in self.terminals:
+            t.close()
+
+
+@pytest.fixture
+def desk(world, net, tmp_path):  # noqa: F811
+    made = []
+
+    def start(sessions, pps, most_ms, name):
+        one = Desk(world, net, tmp_path, sessions, pps, most_ms, name)
+        one.late = []
+        made.append(one)
+        return one
+    yield start
+    for one in made:
+        one.close()
+        sim.quote("desk-" + one.name, one.figures)
+
+
+def usage_files(desk):
+    """How many are whole."""
+    return len([n for n in os.listdir(desk.usage) if n[0] != "."])
+
+
+def next_usage_file(desk):
+    before = usage_files(desk)
+    wait_for("a usage file", 60, lambda: usage_files(desk) > before)
+    return True
+
+
+def hundreds_at_once(desk):
+    """What issue and manual promise, all of it together."""
+    t = [desk.terminal() for _ in range(4)]
+    with desk.metered("nothing (5 s)"):
+        time.sleep(5)
+    t[3].configure()
+    with desk.metered("%d logins" % LOGINS):
+        desk.together(*[desk.terminal] * LOGINS)
+    with desk.metered("usage file"):
+        t[3].run("set accounting_interval 1")
+        next_usage_file(desk)
+    with desk.metered("all at once"):
+        out = desk.together(
+            lambda: t[0].run("show session", 100),
+            lambda: t[1].run("show session json", 100),
+            lambda: t[2].run("show pool", 100),
+            lambda: next_usage_file(desk),
+            *[lambda: desk.terminal(enable=False)] * LOGINS)
+    t[3].run("set accounting_interval 3600")
+    assert out[0].count("\n") == desk.sessions + 1
+    assert len(json.loads(out[1])) == desk.sessions
+    assert out[2].count("\n") == desk.sessions + 5
+    for one in desk.terminals:
+        one.close()
+    desk.terminals = []
+
+
+COMMANDS = (
+    "show session", "show session json", "show session | include user77 ",
+    "show session | count", "show users", "show pool", "show pool json",
+    "show pool | exclude user", "show pool all | count", "show ipcache",
+    "show tunnels 1 2 3 4 5 6 7 8 9 10", "show throttle", "show counters",
+    "show counters json", "show histogram idle", "show histogram open",
+    "show running-config", "show radius", "uptime", "snoop user5",
+    "throttle user5", "throttle user6 in 512 out 2000", "show throttle",
+    "no throttle user5", "no throttle user6", "no snoop user5",
+    "write memory")
+
+
+def each_command(desk):
+    t = desk.terminal()
+    time.sleep(0.5)
+    for line in COMMANDS:
+        with desk.metered(line):
+            t.run(line, 100)
+
+
+def readers_that_do_not_read(desk):
+    """Their lists are held up, and nothing else is."""
+    slow = [desk.terminal() for _ in range(5)]
+    t = desk.terminal()
+    with desk.metered("5 terminals that do not read"):
+        for one in slow:
+            one.send("show session json")
+        time.sleep(3)
+        t.run("show session | count", 100)
+    with desk.metered("they read at last"):
+        texts = desk.together(*[one.prompt for one in slow])
+    assert all(len(json.loads(text.split("\n", 1)[1])) for text in texts)
+    with desk.metered("they leave in the middle"):
+        for one in slow:
+            one.send("show session json")
+        time.sleep(0.5)
+        for one in slow:
+            one.close()
+        time.sleep(0.5)
+    t.close()
+    desk.terminals = []
+
+
+def all_terminals(desk):
+    wait_for("room", 10, lambda: len(children(desk)) == 0)
+    time.sleep(1.2)
+    with desk.metered("%d terminals come" % TERMINALS):
+        for _ in range(4):
+            desk.together(*[lambda: desk.terminal(enable=False)] *
+                          (TERMINALS // 4))
+    with desk.metered("%d x show session json" % TERMINALS):
+        texts = desk.together(*[
+            (lambda t: lambda: t.run("show session json", 150))(t)
+            for t in desk.terminals])
+    counts = {len(json.loads(text)) for text in texts}
+    assert len(counts) == 1, counts
+    for one in desk.terminals:
+        one.close()
+    desk.terminals = []
+
+
+def children(desk):
+    with open("/proc/%d/task/%d/children" % (
+            desk.lns.pid, desk.lns.pid)) as f:
+        return f.read().split()
+
+
+def assert_books(desk):
+    """What was sent has come; a throttle may have dropped, and says so."""
+    found = desk.books()
+    throttled = peek.counters(desk.lns.pid)["throttle_dropped"]
+    lost = found["up_sent"] - found["up_received"] + \
+        found["down_sent"] - found["down_received"]
+    assert found["probes_lost"] == 0, found
+    assert lost == throttled < 100, (lost, throttled, found)
+
+
+def assert_never_late(desk):
+    assert not desk.late, desk.late
+
+
+@pytest.mark.long
+def test_sixty_thousand_sessions_and_the_desk(desk):
+    one = desk(60000, 100000, 10, "long")
+    hundreds_at_once(one)
+    each_command(one)
+    readers_that_do_not_read(one)
+    all_terminals(one)
+    assert_books(one)
+    assert_never_late(one)
+
+
+def test_thousands_of_sessions_and_the_desk(desk):
+    one = desk(3000, 10000, 1000 if sanitized() else 100, "short")
+    hundreds_at_once(one)
+    each_command(one)
+    readers_that_do_not_read(one)
+    all_terminals(one)
+    assert_books(one)
+    assert_never_late(one)
