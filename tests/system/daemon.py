@@ -65,6 +65,13 @@ def config_line(key, value):
     return "set %s %s\n" % (key, value)
 
 
+def mkdir(path):
+    """A directory that a daemon may write to, whoever it is."""
+    os.mkdir(path)
+    if SETUID or SANDBOX:
+        os.chown(path, USER, USER)
+
+
 class Daemon:
     """One run of the daemon; start() is called by the constructor.
 
@@ -82,6 +89,7 @@ class Daemon:
         self.process = None
         self.expected_exit = False
         self.sandbox = sandbox
+        self.user = USER if setuid or sandbox else None
         os.makedirs(directory, mode=0o700)
         if setuid or sandbox:
             self.give_away()

@@ -116,15 +116,14 @@ def read_only(directory):
 
     mount("--make-rslave", "/")
     open_tun()
-    mount("--bind", directory, directory)
+    mount("--rbind", directory, directory)
     mount("--bind", "/proc/sys", "/proc/sys")
     with open("/proc/self/mounts") as f:
         points = [line.split()[1].encode().decode("unicode_escape")
                   for line in f]
     for point in set(points):
-        if point == directory or point == "/dev" or \
-                point.startswith("/dev/") or (
-                    point.startswith("/proc") and point != "/proc/sys"):
+        if (point + "/").startswith((directory + "/", "/dev/")) or (
+                point.startswith("/proc") and point != "/proc/sys"):
             continue
         subprocess.run(["mount", "-o", "remount,bind,ro", point],
                        check=point in ("/", "/proc/sys"),

@@ -50,7 +50,7 @@ class Desk:
         self.figures = {}
         self.usage = str(tmp_path / "usage")
         self.terminals = []
-        os.mkdir(self.usage)
+        daemon_module.mkdir(self.usage)
         world.radresp(delay=2)
         world.reflect(REFLECT)
         self.lns = world.daemon(

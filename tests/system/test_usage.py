@@ -88,7 +88,7 @@ def newest_age(directory):
 
 def test_files_add_up(world, tmp_path):
     directory = str(tmp_path / "usage")
-    os.mkdir(directory)
+    daemon_module.mkdir(directory)
     lns = start(world, directory)
     lac = come_up(world, 50, probe_interval=100)
     wait_for("some files", 20, lambda: len(os.listdir(directory)) >= 5)
@@ -101,7 +101,7 @@ def test_files_add_up(world, tmp_path):
 
 def test_names_cannot_break_a_line(world, tmp_path):
     directory = str(tmp_path / "usage")
-    os.mkdir(directory)
+    daemon_module.mkdir(directory)
     lns = start(world, directory)
     lac = come_up(world, 5, user="# a\nb 1 2\x1b[31m %d", probe_interval=100)
     wait_for("a file", 20, lambda: len(os.listdir(directory)) >= 2)
@@ -113,7 +113,7 @@ def test_names_cannot_break_a_line(world, tmp_path):
 
 def test_a_restart_tells_nothing_twice(world, tmp_path):
     directory = str(tmp_path / "usage")
-    os.mkdir(directory)
+    daemon_module.mkdir(directory)
     lns = start(world, directory, save_state=True,
                 state_file=str(tmp_path / "state"))
     lac = come_up(world, 20, probe_interval=100)
@@ -134,7 +134,7 @@ def test_a_restart_tells_nothing_twice(world, tmp_path):
 def small_disk(tmp_path):
     """A file system of 64 KiB."""
     path = str(tmp_path / "disk")
-    os.mkdir(path)
+    daemon_module.mkdir(path)
     net_module.sh("mount", "-t", "tmpfs", "-o", "size=64k", "none", path)
     yield path
     net_module.sh("umount", "-l", path)
@@ -179,7 +179,7 @@ def test_directory_that_comes_late(world, tmp_path):
     lac = come_up(world, 5, probe_interval=100)
     wait_for("a complaint", 20,
              lambda: "No such file or directory; its octets" in lns.log())
-    os.mkdir(directory)
+    daemon_module.mkdir(directory)
     sums = {}
 
     def all_there():
@@ -192,7 +192,7 @@ def test_directory_that_comes_late(world, tmp_path):
 @pytest.mark.long
 def test_sixty_thousand_sessions_do_not_stall_the_loop(world, tmp_path):
     directory = str(tmp_path / "usage")
-    os.mkdir(directory)
+    daemon_module.mkdir(directory)
     lns = start(world, directory, save_state=False)
     lac = world.sim(source=sim.SOURCES, tunnels=20, sessions=60000,
                     rate=1500, auth="chap", hold=3600, probe_size=PROBE,
