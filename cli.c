@@ -228,7 +228,7 @@ source_failed(const struct terminal *t)
 	if (++s->failures >= LOCK_FAILS && timer_now() >= s->locked) {
 		s->locked = timer_now() + LOCK_MS;
 		s->first = timer_now();
-		log_warn("CLI: %s is locked out for %d s after %u wrong "
+		log_audit(0, 0, "CLI: %s is locked out for %d s after %u wrong "
 		    "passwords", t->from_text, LOCK_MS / 1000, s->failures);
 	}
 }
@@ -400,10 +400,10 @@ refuse(struct terminal *t, const char *why)
 	source_failed(t);
 	t->failures++;
 	if (t->asked_for == CLI_LOGIN)
-		log_warn("CLI: login of \"%s\" from %s refused: %s", t->name,
+		log_audit(0, 0, "CLI: login of \"%s\" from %s refused: %s", t->name,
 		    t->from_text, why);
 	else
-		log_warn("CLI: enable by %s refused: %s", who(t), why);
+		log_audit(0, 0, "CLI: enable by %s refused: %s", who(t), why);
 	timer_arm(&t->answer_timer, due > now ? due - now : 0);
 }
 
@@ -416,10 +416,10 @@ accept_password(struct terminal *t)
 		t->logged_in = true;
 		memcpy(t->user, t->name, sizeof(t->user));
 		timer_disarm(&t->login_timer);
-		log_warn("CLI: %s logged in", who(t));
+		log_audit(0, 0, "CLI: %s logged in", who(t));
 	} else {
 		t->enabled = true;
-		log_warn("CLI: %s is enabled", who(t));
+		log_audit(0, 0, "CLI: %s is enabled", who(t));
 	}
 	send_verdict(t, CLI_YES, "");
 }
@@ -543,7 +543,7 @@ hear_enable(struct terminal *t, struct rd *r)
 		t->asked_for = CLI_ENABLE;
 		accept_password(t);
 	} else {
-		log_warn("CLI: enable by %s refused: the users file has no "
+		log_audit(0, 0, "CLI: enable by %s refused: the users file has no "
 		    "password for it", who(t));
 		send_verdict(t, CLI_NO, "% No password set");
 	}
@@ -597,7 +597,7 @@ command_audit(const struct command_run *run, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_warn("CLI: %s: %s", who(run->terminal), text);
+	log_audit(0, 0, "CLI: %s: %s", who(run->terminal), text);
 }
 
 static unsigned int
@@ -622,7 +622,7 @@ permitted(struct terminal *t, int argc, char **argv, unsigned int mode,
 	}
 	if (!t->enabled && (c->level == FOR_ENABLED || mode == IN_CONFIG)) {
 		command_print(&t->run, "%% Not permitted: enable first\n");
-		log_warn("CLI: %s is not enabled: %s refused", who(t),
+		log_audit(0, 0, "CLI: %s is not enabled: %s refused", who(t),
 		    c->words);
 		return NULL;
 	}
@@ -1107,7 +1107,7 @@ welcome(int conn, const struct sockaddr_in *peer)
 	if (!t->logged_in)
 		timer_arm(&t->login_timer, LOGIN_MS);
 	else
-		log_warn("CLI: %s is let in: there are no users", who(t));
+		log_audit(0, 0, "CLI: %s is let in: there are no users", who(t));
 	t->next = terminals;
 	terminals = t;
 }

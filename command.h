@@ -88,7 +88,7 @@ struct command_run {
 void command_print(struct command_run *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Logs, at level 2, that this terminal's user did something. */
+/* Logs, whatever the level, that this terminal's user did something. */
 void command_audit(const struct command_run *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

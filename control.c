@@ -271,7 +271,7 @@ log_request(const struct request *q)
 		    i > 0 ? " " : "", q->word[i]);
 	if (n >= sizeof(words))
 		n = sizeof(words) - 1;
-	log_warn("nsctl from %u.%u.%u.%u: %s: %s", q->addr >> 24,
+	log_audit(0, 0, "nsctl from %u.%u.%u.%u: %s: %s", q->addr >> 24,
 	    q->addr >> 16 & 255, q->addr >> 8 & 255, q->addr & 255,
 	    log_escape(safe, sizeof(safe), words, n),
 	    q->failed ? q->text : "done");

@@ -556,6 +556,16 @@ log_asked(const char *fmt, ...)
 }
 
 void
+log_audit(uint32_t tid, uint32_t sid, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_va(LOG_L_WARN, true, tid, sid, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
 log_limited(struct log_limit *limit, enum log_level level, uint32_t tid,
     uint32_t sid, const char *fmt, ...)
 {

@@ -92,6 +92,13 @@ void log_line(enum log_level, uint32_t tid, uint32_t sid,
  */
 void log_asked(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * A line about who did what to this server or to a subscriber, or tried to: a
+ * WARN line that is written whatever the level.
+ */
+void log_audit(uint32_t tid, uint32_t sid, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #define log_crit(...)	log_line(LOG_L_CRIT, 0, 0, __VA_ARGS__)
 #define log_error(...)	log_line(LOG_L_ERROR, 0, 0, __VA_ARGS__)
 #define log_warn(...)	log_line(LOG_L_WARN, 0, 0, __VA_ARGS__)

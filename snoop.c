@@ -218,7 +218,7 @@ snoop_packet(const struct session *s, const uint8_t *ip, size_t len)
 static void
 audit(const struct session *s, const char *what, const char *who)
 {
-	log_session(LOG_L_WARN, s, "interception of %s %s: copies to "
+	log_audit(s->tid, s->sid, "interception of %s %s: copies to "
 	    "%u.%u.%u.%u port %u, by %s", s->user, what, s->snoop_ip >> 24,
 	    s->snoop_ip >> 16 & 255, s->snoop_ip >> 8 & 255,
 	    s->snoop_ip & 255, s->snoop_port, who);

@@ -181,6 +181,21 @@ test_short_forms(void **state)
 	assert_non_null(strstr(content, "CALL 00/00 e\n"));
 }
 
+/* Who did what, and what was asked for, is written at any level. */
+static void
+test_at_any_level(void **state)
+{
+	(void)state;
+	log_set_level(LOG_L_CRIT);
+	log_warn("not this");
+	log_audit(7, 12, "alice did it");
+	log_asked("so fast");
+	slurp(file);
+	assert_int_equal(count_lines(content), 2);
+	assert_non_null(strstr(content, "WARN 07/12 alice did it\n"));
+	assert_non_null(strstr(content, "INFO 00/00 so fast\n"));
+}
+
 /* What a peer sends as its name cannot forge a line. */
 static void
 test_no_forged_lines(void **state)
@@ -732,6 +747,7 @@ main(void)
 		T(test_line),
 		T(test_levels),
 		T(test_short_forms),
+		T(test_at_any_level),
 		T(test_no_forged_lines),
 		T(test_escape_every_byte),
 		T(test_escape_every_size),
