@@ -58,6 +58,8 @@
 #define TERMINALS_MAX	32
 #define ACCEPTS		16		/* a turn */
 #define ACCEPT_RATE	100		/* terminals a second */
+#define STARTING_MAX	4		/* processes that have not begun yet */
+#define STARTING_MS	20		/* until it is looked again */
 #define ACCEPT_NAP_MS	1000		/* when there is no descriptor left */
 #define LOGIN_MS	60000		/* to give name and password */
 #define FAIL_MS		1000		/* until a wrong password is answered */
@@ -81,6 +83,7 @@ struct terminal {
 	char from_text[INET_ADDRSTRLEN];
 	char title[sizeof(CLI_TERM_TITLE) + INET_ADDRSTRLEN];
 	bool local;			/* from this machine */
+	bool ready;			/* its process has begun */
 	bool leaving;			/* hears nothing, says nothing more */
 
 	/* who it is */
@@ -835,6 +838,9 @@ hear(struct terminal *t, const uint8_t *msg, size_t len)
 		if (t->running)
 			run_end(t);
 		return true;
+	case CLI_READY:
+		t->ready = true;
+		return true;
 	case CLI_SIZE:
 		t->window = rd_u16(&r);
 		return !r.bad;
@@ -1052,13 +1058,13 @@ turn_away(int conn, const char *text)
 }
 
 static unsigned int
-count_terminals(void)
+count_terminals(bool starting)
 {
 	const struct terminal *t;
 	unsigned int n = 0;
 
 	for (t = terminals; t != NULL; t = t->next)
-		n++;
+		n += !starting || (!t->ready && t->channel.fd >= 0);
 	return n;
 }
 
@@ -1070,7 +1076,7 @@ objection(const struct terminal *t)
 		return "";		/* a subscriber: not a word */
 	if (source_locked(t))
 		return "Too many wrong passwords, try again later\r\n";
-	if (count_terminals() >= TERMINALS_MAX)
+	if (count_terminals(false) >= TERMINALS_MAX)
 		return "All terminals are in use, try again later\r\n";
 	if (!token_take(&accept_tokens, ACCEPT_RATE))
 		return "Too many connections at once, try again\r\n";
@@ -1112,7 +1118,18 @@ welcome(int conn, const struct sockaddr_in *peer)
 	terminals = t;
 }
 
-/* The next attempt is a second away when there are no descriptors left. */
+static void
+listen_later(uint64_t ms)
+{
+	loop_del(&listener);
+	timer_arm(&listen_timer, ms);
+}
+
+/*
+ * Processes that begin want the CPU, and a new one keeps the loop until it has
+ * got some: only a few may be at it.  The next attempt is a second away when
+ * there are no descriptors left.
+ */
 static void
 accept_all(struct loop_fd *f)
 {
@@ -1121,6 +1138,10 @@ accept_all(struct loop_fd *f)
 	socklen_t len;
 	int conn, i;
 
+	if (count_terminals(true) >= STARTING_MAX) {
+		listen_later(STARTING_MS);
+		return;
+	}
 	for (i = 0; i < ACCEPTS && turn_left(); i++) {
 		began = timer_usec();
 		len = sizeof(peer);
@@ -1135,8 +1156,8 @@ accept_all(struct loop_fd *f)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 		    errno == ENOMEM) {
 			log_error("CLI: accept: %s", strerror(errno));
-			loop_del(f);
-			timer_arm(&listen_timer, ACCEPT_NAP_MS);
+			listen_later(ACCEPT_NAP_MS);
+			break;
 		}
 		if (errno != ECONNABORTED && errno != EINTR)
 			break;

@@ -36,7 +36,8 @@ enum cli_msg {
 	CLI_DISABLE,
 	CLI_COMMAND,	/* u8 mode, line */
 	CLI_ABORT,	/* of the command under way, if one is */
-	CLI_SIZE	/* u16 columns of the window */
+	CLI_SIZE,	/* u16 columns of the window */
+	CLI_READY	/* it has given up its rights */
 };
 
 enum cli_verdict {

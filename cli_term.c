@@ -1072,6 +1072,7 @@ start_pump(int conn)
 static int
 terminal_main(void)
 {
+	const uint8_t ready[] = { CLI_READY };
 	char hostname[256];
 	bool login;
 	int conn;
@@ -1080,6 +1081,7 @@ terminal_main(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!drop_rights())
 		return 1;
+	tell_daemon(ready, sizeof(ready));
 	conn = hear_hello(&login, hostname, sizeof(hostname));
 	if (conn < 0)
 		return 1;

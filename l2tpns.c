@@ -8,6 +8,7 @@
  * Calls:    every module's init and exit.
  * Lifetime: the process.  fatal() exists here only, and only before the loop.
  */
+#define _GNU_SOURCE 1			/* close_range */
 #include "l2tpns.h"
 
 #include <errno.h>
@@ -288,6 +289,8 @@ main(int argc, char **argv)
 	if (cli_child(argv[0], &status) ||
 	    acctfile_child(argc, argv, &status))
 		return status;
+	/* select() knows 1024 descriptors: whoever started us may keep his. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	privs_init();
 	parse_args(argc, argv);
 	umask(077);

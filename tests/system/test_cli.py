@@ -10,8 +10,10 @@ import crypt
 import os
 import random
 import re
+import resource
 import signal
 import socket
+import subprocess
 import time
 import warnings
 
@@ -576,6 +578,32 @@ def test_keys_of_a_madman(net, daemon, terminals):
         t.close()
     assert "ended by signal" not in one.log()
     assert "talks nonsense" not in one.log()
+
+
+def test_started_with_two_thousand_descriptors(net, daemon, terminals):
+    """select() ends at 1024; what a careless parent left open does not."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    many = [os.dup(null) for _ in range(2000)]
+    popen = subprocess.Popen
+
+    def careless(*args, **kwargs):
+        kwargs.pop("pass_fds", None)
+        return popen(*args, close_fds=False, **kwargs)
+
+    try:
+        for fd in many:
+            os.set_inheritable(fd, True)
+        subprocess.Popen = careless
+        one = daemon(users=USERS)
+    finally:
+        subprocess.Popen = popen
+        for fd in many + [null]:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    joe(terminals, net.lns).run("show version")
+    assert len(os.listdir("/proc/%d/fd" % one.pid)) < 100
 
 
 def test_many_connections(net, daemon, terminals):
