@@ -66,3 +66,5 @@ plugins_test_OBJS = plugins.o log.o loop.o timer.o
 acctfile_test_OBJS = acctfile.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
+fuzz_users_OBJS = users.o config.o digest.o
+fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
