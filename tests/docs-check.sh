@@ -41,6 +41,23 @@ while read -r f; do
 	[ -e "Docs/$f" ] || wrong "Docs/*.md: link to $f"
 done <"$tmp/links"
 
+# Headings that links lead to, by the names that are made of them.
+slugs()
+{
+	sed -n 's/^##* //p' "$1" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-'
+}
+for f in README.md Docs/*.md; do
+	grep -o ']([A-Za-z_./-]*#[a-z0-9_-]*)' "$f" | sed 's/^](//; s/)$//' |
+	    sort -u >"$tmp/links"
+	while IFS='#' read -r to name; do
+		case $to in
+		'')	to=$f ;;
+		*)	to=$(dirname "$f")/$to ;;
+		esac
+		slugs "$to" | grep -qx "$name" || wrong "$f: no heading $to#$name"
+	done <"$tmp/links"
+done
+
 # Functions and tables by name.
 grep -oh '`[A-Za-z_0-9]*()`' Docs/RFC.md Docs/DESIGN.md Docs/HACKING.md |
     tr -d '`()' | sort -u >"$tmp/functions"
