@@ -276,7 +276,7 @@ loop_turn(uint64_t max_ms)
 	wait_ready(max_ms);
 	start = timer_usec();
 	timer_advance();
-	for (stage = 0; stage < LOOP_STAGES; stage++)
+	for (stage = 0; stage < LOOP_STAGES && !stopped; stage++)
 		serve_stage(stage);
 	reap_children();
 	run_hooks();

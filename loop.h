@@ -96,6 +96,11 @@ void loop_run(void);
 
 /* Runs one turn that sleeps at most max_ms in select(). */
 void loop_turn(uint64_t max_ms);
+
+/*
+ * The turn under way is the last, and later stages are not served any more:
+ * what was counted or saved in this one stays true.
+ */
 void loop_stop(void);
 
 /*

@@ -79,9 +79,9 @@ def octets(path):
     return n, up, down
 
 
-def carry_on(world, sessions, tunnels, interval, name):
+def carry_on(world, sessions, tunnels, interval, name, echo=2):
     lns, book, state = start(world)
-    lac = come_up(world, sessions, tunnels, interval)
+    lac = come_up(world, sessions, tunnels, interval, echo=echo)
     time.sleep(3)
     before = lac.status()
     took = restart(lns)
@@ -89,10 +89,10 @@ def carry_on(world, sessions, tunnels, interval, name):
     assert "state restored: %d sessions on %d tunnels" % (
         sessions, tunnels) in lns.log()
     # Those who had an echo on its way when the server went miss that one.
-    time.sleep(6)
+    time.sleep(4 + echo)
     settled = lac.wait_status("the dust to settle", 10, lambda now: True)
     again = lac.wait_status(
-        "echoes of everybody", 30,
+        "echoes of everybody", 20 + 4 * echo,
         lambda now: now["echo_sent"] >= settled["echo_sent"] + 3 * sessions)
     assert again["echo_lost"] == settled["echo_lost"]
     assert again["up"] == sessions
@@ -128,6 +128,11 @@ def test_five_hundred_sessions_carry_on(world):
 @pytest.mark.long
 def test_twenty_thousand_sessions_carry_on(world):
     carry_on(world, 20000, 20, 1000, "state-20000")
+
+
+@pytest.mark.long
+def test_sixty_thousand_sessions_carry_on(world):
+    carry_on(world, 60000, 20, 3000, "state-60000", echo=10)
 
 
 def test_again_and_again(world):

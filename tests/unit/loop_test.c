@@ -785,6 +785,32 @@ test_run_until_stop(void **state)
 }
 
 static void
+stop_in_read(struct watch *w)
+{
+	(void)w;
+	loop_stop();
+}
+
+/* What is saved when the end is asked for must not be outrun by traffic. */
+static void
+test_stop_leaves_later_stages_alone(void **state)
+{
+	struct watch first, later;
+
+	(void)state;
+	watch(&first, 1, LOOP_SIGNAL);
+	watch(&later, 2, LOOP_UDP);
+	first.also = stop_in_read;
+	poke(&first);
+	poke(&later);
+	loop_run();
+	assert_int_equal(first.reads, 1);
+	assert_int_equal(later.reads, 0);
+	unwatch(&first);
+	unwatch(&later);
+}
+
+static void
 dawdle(struct watch *w)
 {
 	(void)w;
@@ -871,6 +897,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup(test_child_reaped_by_another, fresh),
 		cmocka_unit_test_setup(test_timer_ends_the_sleep, fresh),
 		cmocka_unit_test_setup(test_run_until_stop, fresh),
+		cmocka_unit_test_setup(test_stop_leaves_later_stages_alone,
+		    fresh),
 		cmocka_unit_test_setup(test_stall_is_work_not_sleep, fresh),
 		cmocka_unit_test_setup(test_highest_descriptor, fresh),
 	};
