@@ -245,8 +245,13 @@ do_throttle(struct command_run *run)
 		command_print(run, "User %s already throttled\n", t.name);
 		return;
 	}
-	command_audit(run, "throttle %s in %u out %u kbit/s (0: as it was)",
-	    t.name, r.in, r.out);
+	if (r.in == 0)
+		command_audit(run, "throttle %s out %u kbit/s", t.name, r.out);
+	else if (r.out == 0)
+		command_audit(run, "throttle %s in %u kbit/s", t.name, r.in);
+	else
+		command_audit(run, "throttle %s in %u out %u kbit/s", t.name,
+		    r.in, r.out);
 	command_print(run, "Throttling user %s\n", t.name);
 }
 

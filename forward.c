@@ -174,7 +174,7 @@ static const struct own_port {
 	uint8_t protocol;
 	uint16_t port;
 } own_ports[] = {
-	{ IPV4_TCP, 23 },		/* CLI */
+	{ IPV4_TCP, 23 },		/* CLI, if cli_port is not another */
 	{ IPV4_TCP, 179 },		/* BGP */
 	{ IPV4_UDP, L2TP_PORT },
 	{ IPV4_UDP, CONTROL_PORT },	/* nsctl, if nsctl_port is not another */
@@ -192,7 +192,8 @@ is_own_port(const uint8_t *ip, const struct ipv4 *h)
 		return false;
 	if (!ipv4_ports(ip, h, &src, &dst))
 		return true;
-	if (h->protocol == IPV4_UDP && dst == lns.config.nsctl_port)
+	if (dst == (h->protocol == IPV4_UDP ? lns.config.nsctl_port :
+	    lns.config.cli_port))
 		return true;
 	for (i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++)
 		if (own_ports[i].protocol == h->protocol &&

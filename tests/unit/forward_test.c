@@ -630,6 +630,16 @@ test_own_ports(void **state)
 	}
 	assert_int_equal(counters.drop_own_port, 9);
 	assert_int_equal(seen.tun, passed);
+
+	/* Wherever they are configured to be. */
+	lns.config.cli_port = 2323;
+	lns.config.nsctl_port = 2702;
+	ip_from_lac(SUBSCRIBER, OURS, 6, 2323);
+	ip_from_lac(SUBSCRIBER, OURS, 17, 2702);
+	assert_int_equal(counters.drop_own_port, 11);
+	ip_from_lac(SUBSCRIBER, OURS, 17, 2323);
+	ip_from_lac(SUBSCRIBER, OURS, 6, 2702);
+	assert_int_equal(seen.tun, passed + 2);
 }
 
 /* Broken IP headers of every kind. */
