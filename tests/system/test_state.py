@@ -108,8 +108,9 @@ def carry_on(world, sessions, tunnels, interval, name, echo=2):
     assert result["sessions"]["lost"] == 0, result["sessions"]
     assert result["tunnels"]["lost"] == 0
     assert result["data"]["renegotiated_by_peer"] == 0
-    # Every session carries data again, and soon.
-    assert result["probes"]["longest_gap_ms"] < 5000
+    # Every session carries data again, and soon: where probes are rare, no
+    # two in a row are lost.
+    assert result["probes"]["longest_gap_ms"] < max(5000, 2 * interval + 100)
     assert result["probes"]["corrupt"] == 0
     assert after["accounting"]["starts"] == sessions
     assert after["accounting"]["stops"] == sessions
