@@ -99,13 +99,16 @@ while read -r t rest; do
 	esac
 done <"$tmp/tests"
 
-# Keys that README.md sets are taken.
+# What README.md and the manual set is taken.
 mkdir "$tmp/etc"
 cp etc/ip_pool.default "$tmp/etc/ip_pool"
-sed -n 's/^    \(set [a-z_0-9]* .*\)/\1/p' README.md >"$tmp/etc/startup-config"
-build/l2tpns -t -c "$tmp/etc/startup-config" >"$tmp/faults" ||
-    wrong "README.md: $(cat "$tmp/faults")"
-[ -s "$tmp/etc/startup-config" ] || wrong "README.md sets nothing"
+for f in README.md Docs/manual.md; do
+	sed -n 's/^    \(set [a-z_0-9]* .*\)/\1/p' "$f" |
+	    grep -v '^set access ' >"$tmp/etc/startup-config"
+	build/l2tpns -t -c "$tmp/etc/startup-config" >"$tmp/faults" ||
+	    wrong "$f: $(cat "$tmp/faults")"
+	[ -s "$tmp/etc/startup-config" ] || wrong "$f sets nothing"
+done
 
 # Manual pages without complaints, by whatever is there to complain.
 for m in Docs/l2tpns.8 Docs/nsctl.8 Docs/startup-config.5; do
