@@ -55,7 +55,7 @@
 
 #define LEN(a)		(sizeof(a) / sizeof((a)[0]))
 #define NOBODY		65534
-#define NICE		10		/* packets go first */
+#define NICE		19		/* packets go first */
 #define NODE_MAX	64		/* a command's words */
 #define HELP_MAX	128
 #define TICK_MS		200		/* how late a line of the log may be */

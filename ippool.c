@@ -1,21 +1,24 @@
 /*
  * ippool.c - the addresses that sessions are given
  *
- * A slot per address.  Slots are found by address through one hash, and by
- * the user who had them last through another, whose entries (one a user) each
- * head a list of that user's free slots, the latest first.  Besides, every
- * free slot is on one of two queues: never used, in the order of the file,
- * and released, the oldest first.  So a choice is the head of a list: the
- * user's own, else never used, else released; nothing is searched.
+ * What the file lists is kept as ranges, so that a network costs the same
+ * whatever its size, and a new file is read at once.  Only an address that
+ * somebody has or had gets a slot.  Slots are found by address through one
+ * hash, and by the user who had them last through another, whose entries (one
+ * a user) each head a list of that user's free slots, the latest first.
+ * Besides, every free slot is on the queue of the released, the oldest first.
+ * So a choice is the head of a list: the user's own, else the next of the file
+ * without a slot, else the one released first.
  *
- * Reading the file builds a new pool beside the old one and then tells it
- * what the old one knew, in the order in which it happened.  What is in use
- * but no longer listed is taken along, and leaves the pool on its release.
- * A file that says what it said before changes nothing and costs nothing.
+ * A new file is in force at once: whether an address is listed is asked of the
+ * ranges.  What this means for the slots that there are is found out a few
+ * thousand a turn: what is free and not listed any more is forgotten, what is
+ * in use leaves the pool on its release.  A file that says what it said before
+ * changes nothing and costs nothing.
  *
  * Owns:     `pool`, all slots, and its copies of user names.
- * Calls:    config (lines, prefixes), counters, timer_now().
- * Lifetime: from ippool_load() to ippool_clear(); slots move at a load.
+ * Calls:    config (lines, prefixes), counters, timers.
+ * Lifetime: from ippool_load() to ippool_clear(); slots do not move.
  */
 #include "ippool.h"
 
@@ -28,6 +31,12 @@
 
 #define FILE_MAX	(32 * 1024 * 1024)	/* IPPOOL_MAX lines and comments */
 #define NONE		UINT32_MAX		/* no slot */
+#define BITS		17			/* of the hashes */
+#define HEADS		((size_t)1 << BITS)
+#define BLOCK		1024			/* slots in a piece of memory */
+#define BLOCKS		(2 * IPPOOL_MAX / BLOCK)	/* listed, and used */
+#define SWEEP		2048			/* slots a turn */
+#define SKIP		4096			/* that have slots, a choice */
 
 struct user {
 	struct user *next;		/* same hash */
@@ -37,16 +46,20 @@ struct user {
 	char name[];
 };
 
-/* A slot is on a queue, and on its user's list if it has one, while free. */
+/*
+ * On the queue of the released and on its user's list, if it has one, while
+ * free; on that of the strays when in use and not listed any more.
+ */
 struct slot {
 	uint32_t addr;
+	uint32_t number;		/* of this slot */
 	uint32_t sid;			/* 0: free */
-	uint64_t released;		/* ms; 0: never used */
+	uint64_t released;		/* ms; 0: never */
 	struct user *user;		/* NULL: nobody is remembered */
-	uint32_t hash_next;
+	uint32_t hash_next;		/* or the next one gone */
 	uint32_t queue_next, queue_prev;
 	uint32_t user_next, user_prev;
-	bool listed;			/* in the file as it is now */
+	bool stray;
 	bool gone;			/* left the pool */
 };
 
@@ -56,25 +69,46 @@ struct prefix {
 	uint32_t addr;
 	uint8_t len;
 	unsigned int line;
+	uint32_t give;			/* of its addresses: the first so many */
 };
 
-struct pool {
-	struct slot *slots;
-	uint32_t n, room;
-	uint32_t size, used;		/* without what is gone */
-	struct queue never, released;
-	uint32_t *by_addr;		/* heads, 1 << bits of them */
-	struct user **by_user;
-	unsigned int bits;
-	uint64_t seed;
+/* Addresses that are given out, both ends among them. */
+struct range {
+	uint32_t first, last;
+	uint32_t before;		/* addresses in the ranges before it */
+	uint32_t prefix;		/* that it comes from */
+};
+
+/* What the file says. */
+struct listed {
 	struct prefix *prefixes;	/* as in the file */
 	size_t nprefixes;
 	uint32_t bind_address;		/* that the file was read for */
 	struct prefix *routes;		/* sorted, none twice */
 	size_t nroutes;
-	uint32_t *rows;			/* slots by address */
-	uint32_t nrows;
-	bool rows_stale;		/* some of them are gone */
+	struct range *order;		/* as in the file */
+	size_t norder;
+	struct range *ranges;		/* sorted, apart from one another */
+	size_t nranges, room;
+	uint32_t size;			/* addresses in them */
+};
+
+struct pool {
+	struct listed file;
+	uint32_t editions;		/* of it */
+	size_t next_range;		/* of file.order: the next one that */
+	uint32_t next_addr;		/* was never used; 0: its first */
+	struct slot *blocks[BLOCKS];
+	uint32_t n;			/* slots, those gone too */
+	uint32_t gone;			/* the first of these, or NONE */
+	uint32_t used, nstrays;
+	struct queue released, strays;
+	uint32_t *by_addr;		/* heads */
+	struct user **by_user;
+	uint64_t seed;
+	uint32_t swept;			/* slots looked at since the file */
+	struct timer sweep;
+	uint32_t stray_at, stray_row;	/* the last one shown, its number */
 };
 
 static struct pool pool;
@@ -84,52 +118,59 @@ static struct pool pool;
  */
 
 static uint32_t
-mix(const struct pool *p, uint64_t h)
+mix(uint64_t h)
 {
 	h ^= h >> 33;
 	h *= UINT64_C(0xff51afd7ed558ccd);
 	h ^= h >> 33;
 	h *= UINT64_C(0xc4ceb9fe1a85ec53);
 	h ^= h >> 33;
-	return (uint32_t)h & ((1u << p->bits) - 1);
+	return (uint32_t)h & (uint32_t)(HEADS - 1);
 }
 
 static uint32_t
-hash_addr(const struct pool *p, uint32_t addr)
+hash_addr(uint32_t addr)
 {
-	return mix(p, addr ^ p->seed);
+	return mix(addr ^ pool.seed);
 }
 
 static uint32_t
-hash_user(const struct pool *p, const char *name)
+hash_user(const char *name)
 {
-	uint64_t h = p->seed;
+	uint64_t h = pool.seed;
 
 	for (; *name != '\0'; name++) {
 		h = (h ^ (unsigned char)*name) * UINT64_C(0x9e3779b97f4a7c15);
 		h ^= h >> 29;
 	}
-	return mix(p, h);
+	return mix(h);
 }
 
 static struct slot *
-find_slot(const struct pool *p, uint32_t addr)
+slot(uint32_t i)
 {
-	if (p->n == 0)
+	return &pool.blocks[i / BLOCK][i % BLOCK];
+}
+
+static struct slot *
+find_slot(uint32_t addr)
+{
+	if (pool.by_addr == NULL)
 		return NULL;
-	for (uint32_t i = p->by_addr[hash_addr(p, addr)]; i != NONE;
-	    i = p->slots[i].hash_next)
-		if (p->slots[i].addr == addr)
-			return &p->slots[i];
+	for (uint32_t i = pool.by_addr[hash_addr(addr)]; i != NONE;
+	    i = slot(i)->hash_next)
+		if (slot(i)->addr == addr)
+			return slot(i);
 	return NULL;
 }
 
 static struct user *
-find_user(const struct pool *p, const char *name)
+find_user(const char *name)
 {
-	uint32_t hash = hash_user(p, name);
-
-	for (struct user *u = p->by_user[hash]; u != NULL; u = u->next)
+	if (pool.by_user == NULL || name == NULL || *name == '\0')
+		return NULL;
+	for (struct user *u = pool.by_user[hash_user(name)]; u != NULL;
+	    u = u->next)
 		if (strcmp(u->name, name) == 0)
 			return u;
 	return NULL;
@@ -137,32 +178,32 @@ find_user(const struct pool *p, const char *name)
 
 /* Finds or makes; NULL when memory is short: then nobody is remembered. */
 static struct user *
-get_user(struct pool *p, const char *name)
+get_user(const char *name)
 {
 	struct user *u;
 	size_t len;
 
 	if (name == NULL || *name == '\0')
 		return NULL;
-	u = find_user(p, name);
+	u = find_user(name);
 	if (u != NULL)
 		return u;
 	len = strlen(name) + 1;
 	u = malloc(sizeof(*u) + len);
 	if (u == NULL)
 		return NULL;
-	u->hash = hash_user(p, name);
+	u->hash = hash_user(name);
 	u->slots = 0;
 	u->first = NONE;
 	memcpy(u->name, name, len);
-	u->next = p->by_user[u->hash];
-	p->by_user[u->hash] = u;
+	u->next = pool.by_user[u->hash];
+	pool.by_user[u->hash] = u;
 	return u;
 }
 
 /* Makes u (or nobody) the one that slot s remembers. */
 static void
-set_user(struct pool *p, struct slot *s, struct user *u)
+set_user(struct slot *s, struct user *u)
 {
 	struct user *old = s->user;
 	struct user **link;
@@ -172,230 +213,443 @@ set_user(struct pool *p, struct slot *s, struct user *u)
 	s->user = u;
 	if (old == NULL || --old->slots > 0)
 		return;
-	for (link = &p->by_user[old->hash]; *link != old;)
+	for (link = &pool.by_user[old->hash]; *link != old;)
 		link = &(*link)->next;
 	*link = old->next;
 	free(old);
 }
 
 /*
+ * Ranges
+ */
+
+/* The first range that does not end before addr, or their number. */
+static size_t
+range_place(const struct listed *l, uint32_t addr)
+{
+	size_t low = 0, high = l->nranges, mid;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (l->ranges[mid].last < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool
+is_listed(const struct listed *l, uint32_t addr)
+{
+	size_t i = range_place(l, addr);
+
+	return i < l->nranges && l->ranges[i].first <= addr;
+}
+
+/* The address of a row. */
+static uint32_t
+row_address(const struct listed *l, uint32_t row)
+{
+	size_t low = 0, high = l->nranges, mid;
+
+	while (high - low > 1) {
+		mid = (low + high) / 2;
+		if (l->ranges[mid].before <= row)
+			low = mid;
+		else
+			high = mid;
+	}
+	return l->ranges[low].first + (row - l->ranges[low].before);
+}
+
+static void
+number_ranges(struct listed *l, size_t i)
+{
+	for (; i < l->nranges; i++)
+		l->ranges[i].before = i == 0 ? 0 : l->ranges[i - 1].before +
+		    (l->ranges[i - 1].last - l->ranges[i - 1].first + 1);
+	i = l->nranges;
+	l->size = i == 0 ? 0 : l->ranges[i - 1].before +
+	    (l->ranges[i - 1].last - l->ranges[i - 1].first + 1);
+}
+
+/* Takes an address out of the ranges; false when there is no memory. */
+static bool
+range_cut(struct listed *l, uint32_t addr)
+{
+	size_t i = range_place(l, addr);
+	struct range *r = &l->ranges[i], *more;
+
+	if (r->first == addr && r->last == addr) {
+		memmove(r, r + 1, (--l->nranges - i) * sizeof(*r));
+	} else if (r->first == addr) {
+		r->first++;
+	} else if (r->last == addr) {
+		r->last--;
+	} else {
+		if (l->nranges == l->room) {
+			more = reallocarray(l->ranges, l->room + 64,
+			    sizeof(*more));
+			if (more == NULL)
+				return false;
+			l->ranges = more;
+			l->room += 64;
+			r = &l->ranges[i];
+		}
+		memmove(r + 1, r, (l->nranges++ - i) * sizeof(*r));
+		r->last = addr - 1;
+		r[1].first = addr + 1;
+	}
+	number_ranges(l, i);
+	return true;
+}
+
+/*
  * Queues and lists
  */
 
-static struct queue *
-queue_of(struct pool *p, const struct slot *s)
-{
-	return s->released == 0 ? &p->never : &p->released;
-}
-
 static void
-enqueue(struct pool *p, struct slot *s)
+enqueue(struct queue *q, struct slot *s)
 {
-	struct queue *q = queue_of(p, s);
-	uint32_t i = (uint32_t)(s - p->slots);
-
 	s->queue_prev = q->last;
 	s->queue_next = NONE;
 	if (q->last != NONE)
-		p->slots[q->last].queue_next = i;
+		slot(q->last)->queue_next = s->number;
 	else
-		q->first = i;
-	q->last = i;
+		q->first = s->number;
+	q->last = s->number;
 }
 
 static void
-dequeue(struct pool *p, struct slot *s)
+dequeue(struct queue *q, struct slot *s)
 {
-	struct queue *q = queue_of(p, s);
-
 	if (s->queue_prev != NONE)
-		p->slots[s->queue_prev].queue_next = s->queue_next;
+		slot(s->queue_prev)->queue_next = s->queue_next;
 	else
 		q->first = s->queue_next;
 	if (s->queue_next != NONE)
-		p->slots[s->queue_next].queue_prev = s->queue_prev;
+		slot(s->queue_next)->queue_prev = s->queue_prev;
 	else
 		q->last = s->queue_prev;
 }
 
 static void
-user_push(struct pool *p, struct slot *s)
+user_push(struct slot *s)
 {
 	struct user *u = s->user;
-	uint32_t i = (uint32_t)(s - p->slots);
 
 	if (u == NULL)
 		return;
 	s->user_prev = NONE;
 	s->user_next = u->first;
 	if (u->first != NONE)
-		p->slots[u->first].user_prev = i;
-	u->first = i;
+		slot(u->first)->user_prev = s->number;
+	u->first = s->number;
 }
 
 static void
-user_pull(struct pool *p, struct slot *s)
+user_pull(struct slot *s)
 {
 	if (s->user == NULL)
 		return;
 	if (s->user_prev != NONE)
-		p->slots[s->user_prev].user_next = s->user_next;
+		slot(s->user_prev)->user_next = s->user_next;
 	else
 		s->user->first = s->user_next;
 	if (s->user_next != NONE)
-		p->slots[s->user_next].user_prev = s->user_prev;
+		slot(s->user_next)->user_prev = s->user_prev;
 }
 
-/* A free slot becomes used. */
-static void
-use(struct pool *p, struct slot *s, const char *user, uint32_t sid)
+/* A slot that nobody had; NULL when memory is short. */
+static struct slot *
+new_slot(void)
 {
-	dequeue(p, s);
-	user_pull(p, s);
-	set_user(p, s, get_user(p, user));
-	s->sid = sid;
-	p->used++;
+	struct slot *s;
+
+	if (pool.gone != NONE) {
+		s = slot(pool.gone);
+		pool.gone = s->hash_next;
+		return s;
+	}
+	if (pool.n == BLOCKS * BLOCK)
+		return NULL;
+	if (pool.n % BLOCK == 0) {
+		s = calloc(BLOCK, sizeof(*s));
+		if (s == NULL)
+			return NULL;
+		pool.blocks[pool.n / BLOCK] = s;
+	}
+	s = slot(pool.n);
+	s->number = pool.n++;
+	return s;
 }
 
-/* A used slot, or one never used, becomes the one released last. */
-static void
-put_back(struct pool *p, struct slot *s, const char *user, uint64_t when)
+/* A slot for an address; on no queue and no list yet. */
+static struct slot *
+add_slot(uint32_t addr)
 {
-	set_user(p, s, get_user(p, user));
-	s->sid = 0;
-	s->released = when;
-	enqueue(p, s);
-	user_push(p, s);
+	uint32_t *head = &pool.by_addr[hash_addr(addr)];
+	struct slot *s = new_slot();
+
+	if (s == NULL)
+		return NULL;
+	*s = (struct slot){ .addr = addr, .number = s->number,
+	    .hash_next = *head };
+	*head = s->number;
+	return s;
 }
 
 /* A slot that is on no queue and no list leaves for good. */
 static void
-leave(struct pool *p, struct slot *s)
+leave(struct slot *s)
 {
-	uint32_t i = (uint32_t)(s - p->slots);
-	uint32_t *link = &p->by_addr[hash_addr(p, s->addr)];
+	uint32_t *link = &pool.by_addr[hash_addr(s->addr)];
 
-	while (*link != i)
-		link = &p->slots[*link].hash_next;
+	while (*link != s->number)
+		link = &slot(*link)->hash_next;
 	*link = s->hash_next;
-	set_user(p, s, NULL);
+	set_user(s, NULL);
 	s->sid = 0;
 	s->gone = true;
-	p->size--;
-	p->rows_stale = true;
+	s->hash_next = pool.gone;
+	pool.gone = s->number;
+}
+
+static void
+pull_free(struct slot *s)
+{
+	dequeue(&pool.released, s);
+	user_pull(s);
+}
+
+static void
+use(struct slot *s, const char *user, uint32_t sid)
+{
+	set_user(s, get_user(user));
+	s->sid = sid;
+	pool.used++;
+	COUNT(ip_allocated);
+}
+
+/* A slot that is on no queue becomes the one released last. */
+static void
+put_back(struct slot *s, const char *user, uint64_t when)
+{
+	set_user(s, get_user(user));
+	s->sid = 0;
+	s->released = when;
+	enqueue(&pool.released, s);
+	user_push(s);
+}
+
+static void
+set_stray(struct slot *s, bool stray)
+{
+	if (s->stray == stray)
+		return;
+	s->stray = stray;
+	pool.stray_at = NONE;
+	if (stray) {
+		enqueue(&pool.strays, s);
+		pool.nstrays++;
+	} else {
+		dequeue(&pool.strays, s);
+		pool.nstrays--;
+	}
+}
+
+/* What the file says of a slot now; false when it has left. */
+static bool
+review(struct slot *s)
+{
+	bool listed = is_listed(&pool.file, s->addr);
+
+	if (s->sid != 0) {
+		set_stray(s, !listed);
+		return true;
+	}
+	if (!listed) {
+		pull_free(s);
+		leave(s);
+	}
+	return listed;
+}
+
+static void
+sweep_fire(struct timer *t)
+{
+	for (int i = 0; i < SWEEP && pool.swept < pool.n; i++) {
+		struct slot *s = slot(pool.swept++);
+
+		if (!s->gone)
+			(void)review(s);
+	}
+	if (pool.swept < pool.n)
+		timer_arm(t, 0);
 }
 
 /*
  * The verbs of sessions
  */
 
+/* The latest of this user's that is in the file. */
+static struct slot *
+choose_own(const char *user)
+{
+	struct user *u;
+	struct slot *s;
+
+	/* With its last slot a user leaves too. */
+	while ((u = find_user(user)) != NULL && u->first != NONE) {
+		s = slot(u->first);
+		if (review(s)) {
+			pull_free(s);
+			return s;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The next of the file that has no slot.  After a new file many may have one:
+ * if others can be had instead, not all of them are passed at once.
+ */
+static struct slot *
+choose_new(void)
+{
+	const struct listed *l = &pool.file;
+	int skips = SKIP;
+
+	while (pool.next_range < l->norder) {
+		const struct range *r = &l->order[pool.next_range];
+		uint32_t addr = pool.next_addr != 0 ? pool.next_addr : r->first;
+
+		if (addr == r->last) {
+			pool.next_range++;
+			pool.next_addr = 0;
+		} else
+			pool.next_addr = addr + 1;
+		if (find_slot(addr) == NULL && is_listed(l, addr))
+			return add_slot(addr);
+		if (--skips <= 0 && pool.released.first != NONE)
+			break;
+	}
+	return NULL;
+}
+
+static struct slot *
+choose_released(void)
+{
+	struct slot *s;
+
+	while (pool.released.first != NONE) {
+		s = slot(pool.released.first);
+		if (review(s)) {
+			pull_free(s);
+			return s;
+		}
+	}
+	return NULL;
+}
+
 uint32_t
 ippool_take(const char *user, uint32_t sid)
 {
-	struct user *u = NULL;
 	struct slot *s;
-	uint32_t i = NONE;
 
-	COUNT(call_assign_ip_address);
-	if (pool.n > 0 && user != NULL && *user != '\0')
-		u = find_user(&pool, user);
-	if (u != NULL)
-		i = u->first;
-	if (i == NONE && pool.n > 0)
-		i = pool.never.first;
-	if (i == NONE && pool.n > 0)
-		i = pool.released.first;
-	if (i == NONE)
+	if (pool.by_addr == NULL)
 		return 0;
-	s = &pool.slots[i];
-	use(&pool, s, user, sid);
-	COUNT(ip_allocated);
+	s = choose_own(user);
+	if (s == NULL)
+		s = choose_new();
+	if (s == NULL)
+		s = choose_released();
+	if (s == NULL)
+		return 0;
+	use(s, user, sid);
 	return s->addr;
 }
 
 bool
 ippool_claim(uint32_t addr, const char *user, uint32_t sid)
 {
-	struct slot *s = find_slot(&pool, addr);
+	struct slot *s = find_slot(addr);
 
-	if (s == NULL)
-		return true;
-	if (s->sid != 0)
+	if (s != NULL && s->sid != 0)
 		return s->sid == sid;
-	use(&pool, s, user, sid);
-	COUNT(ip_allocated);
+	if (!is_listed(&pool.file, addr))
+		return true;
+	if (s != NULL)
+		pull_free(s);
+	else
+		s = add_slot(addr);
+	if (s == NULL)
+		return false;		/* no memory to keep it in */
+	use(s, user, sid);
 	return true;
 }
 
 void
 ippool_release(uint32_t addr, const char *user)
 {
-	struct slot *s = find_slot(&pool, addr);
+	struct slot *s = find_slot(addr);
 	uint64_t now = timer_now();
 
-	COUNT(call_free_ip_address);
 	if (s == NULL || s->sid == 0)
 		return;
 	pool.used--;
 	COUNT(ip_freed);
-	if (s->listed)
-		put_back(&pool, s, user, now > 0 ? now : 1);
+	set_stray(s, false);
+	if (is_listed(&pool.file, addr))
+		put_back(s, user, now > 0 ? now : 1);
 	else
-		leave(&pool, s);
+		leave(s);
 }
 
 void
 ippool_exclude(uint32_t addr)
 {
-	struct slot *s = find_slot(&pool, addr);
+	struct slot *s = find_slot(addr);
 
-	if (s == NULL)
-		return;
-	s->listed = false;
-	if (s->sid != 0)
-		return;			/* it leaves on its release */
-	dequeue(&pool, s);
-	user_pull(&pool, s);
-	leave(&pool, s);
+	if (is_listed(&pool.file, addr) && range_cut(&pool.file, addr) &&
+	    s != NULL)
+		(void)review(s);
 }
 
-bool
-ippool_contains(uint32_t addr)
+uint32_t
+ippool_editions(void)
 {
-	return find_slot(&pool, addr) != NULL;
+	return pool.editions;
 }
 
 bool
 ippool_listed(uint32_t addr)
 {
-	const struct slot *s = find_slot(&pool, addr);
+	return is_listed(&pool.file, addr);
+}
 
-	return s != NULL && s->listed;
+bool
+ippool_contains(uint32_t addr)
+{
+	const struct slot *s;
+
+	if (is_listed(&pool.file, addr))
+		return true;
+	s = find_slot(addr);
+	return s != NULL && s->sid != 0;
 }
 
 uint32_t
 ippool_size(void)
 {
-	return pool.size;
+	return pool.file.size + pool.nstrays;
 }
 
 uint32_t
 ippool_used(void)
 {
 	return pool.used;
-}
-
-/* Drops from rows[] what has left since it was last looked at. */
-static void
-refresh_rows(struct pool *p)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < p->nrows; i++)
-		if (!p->slots[p->rows[i]].gone)
-			p->rows[n++] = p->rows[i];
-	p->nrows = n;
-	p->rows_stale = false;
 }
 
 static void
@@ -407,14 +661,36 @@ fill_row(struct ippool_row *row, const struct slot *s)
 	row->last_user = s->user != NULL ? s->user->name : "";
 }
 
+/* Stray number n; goes on from the one shown before if it can. */
+static bool
+stray_row(uint32_t n, struct ippool_row *row)
+{
+	if (n >= pool.nstrays)
+		return false;
+	if (pool.stray_at == NONE || pool.stray_row > n) {
+		pool.stray_at = pool.strays.first;
+		pool.stray_row = 0;
+	}
+	for (; pool.stray_row < n; pool.stray_row++)
+		pool.stray_at = slot(pool.stray_at)->queue_next;
+	fill_row(row, slot(pool.stray_at));
+	return true;
+}
+
 bool
 ippool_row(size_t i, struct ippool_row *row)
 {
-	if (pool.rows_stale)
-		refresh_rows(&pool);
-	if (i >= pool.nrows)
-		return false;
-	fill_row(row, &pool.slots[pool.rows[i]]);
+	const struct slot *s;
+	uint32_t addr;
+
+	if (i >= pool.file.size)
+		return stray_row((uint32_t)(i - pool.file.size), row);
+	addr = row_address(&pool.file, (uint32_t)i);
+	s = find_slot(addr);
+	if (s != NULL)
+		fill_row(row, s);
+	else
+		*row = (struct ippool_row){ .addr = addr, .last_user = "" };
 	return true;
 }
 
@@ -424,12 +700,14 @@ ippool_released(uint32_t *at, struct ippool_row *row)
 {
 	uint32_t i = NONE;
 
-	if (pool.n > 0)
+	if (pool.by_addr != NULL)
 		i = *at == 0 ? pool.released.first :
-		    pool.slots[*at - 1].queue_next;
+		    slot(*at - 1)->queue_next;
+	while (i != NONE && !is_listed(&pool.file, slot(i)->addr))
+		i = slot(i)->queue_next;
 	if (i == NONE)
 		return false;
-	fill_row(row, &pool.slots[i]);
+	fill_row(row, slot(i));
 	*at = i + 1;
 	return true;
 }
@@ -437,21 +715,22 @@ ippool_released(uint32_t *at, struct ippool_row *row)
 void
 ippool_remember(uint32_t addr, const char *user, uint64_t released)
 {
-	struct slot *s = find_slot(&pool, addr);
+	struct slot *s;
 
-	if (s == NULL || s->sid != 0 || s->released != 0 || !s->listed)
+	if (find_slot(addr) != NULL || !is_listed(&pool.file, addr))
 		return;
-	dequeue(&pool, s);
-	put_back(&pool, s, user, released > 0 ? released : 1);
+	s = add_slot(addr);
+	if (s != NULL)
+		put_back(s, user, released > 0 ? released : 1);
 }
 
 size_t
 ippool_prefixes(size_t i, uint32_t *addr, uint8_t *len)
 {
-	if (i >= pool.nroutes)
+	if (i >= pool.file.nroutes)
 		return 0;
-	*addr = pool.routes[i].addr;
-	*len = pool.routes[i].len;
+	*addr = pool.file.routes[i].addr;
+	*len = pool.file.routes[i].len;
 	return i + 1;
 }
 
@@ -537,125 +816,209 @@ parse_line(char *line, unsigned int number, uint32_t bind_address,
 }
 
 static bool
-add_prefix(struct pool *p, const struct prefix *new)
+add_prefix(struct listed *l, const struct prefix *new)
 {
 	struct prefix *more;
 
 	/* Room for 1, 2, 4, 8...: grows when the number is a power of two. */
-	if ((p->nprefixes & (p->nprefixes - 1)) == 0) {
-		more = reallocarray(p->prefixes,
-		    p->nprefixes == 0 ? 1 : p->nprefixes * 2, sizeof(*more));
+	if ((l->nprefixes & (l->nprefixes - 1)) == 0) {
+		more = reallocarray(l->prefixes,
+		    l->nprefixes == 0 ? 1 : l->nprefixes * 2, sizeof(*more));
 		if (more == NULL)
 			return false;
-		p->prefixes = more;
+		l->prefixes = more;
 	}
-	p->prefixes[p->nprefixes++] = *new;
+	l->prefixes[l->nprefixes++] = *new;
 	return true;
 }
 
-/* First pass: the prefixes, and in p->room how many slots they need. */
+/* First pass: the prefixes, and how much of each is given out. */
 static bool
-read_prefixes(struct pool *p, char *text, size_t len,
+read_prefixes(struct listed *l, char *text, size_t len,
     struct config_report *r)
 {
 	struct config_lines lines = { .next = text, .end = text + len };
+	uint32_t room = IPPOOL_MAX;
 	struct prefix new;
 	char *line;
 
 	while ((line = config_next_line(&lines, r)) != NULL) {
-		uint32_t n;
-
-		if (!parse_line(line, lines.number, p->bind_address, &new,
+		if (!parse_line(line, lines.number, l->bind_address, &new,
 		    r))
 			continue;
-		n = prefix_usable(new.addr, new.len);
+		new.give = prefix_usable(new.addr, new.len);
 		/* More than anybody can use is no fault: they are wasted. */
-		if (n > IPPOOL_MAX - p->room) {
+		if (new.give > room) {
 			config_warn(r, lines.number, "the pool has %d "
 			    "addresses, no more of these are given out",
 			    IPPOOL_MAX);
-			n = IPPOOL_MAX - p->room;
+			new.give = room;
 		}
-		if (!add_prefix(p, &new))
+		if (!add_prefix(l, &new))
 			return false;
-		p->room += n;
+		room -= new.give;
 	}
 	return true;
 }
 
-static bool
-make_tables(struct pool *p)
+/* How many ranges a prefix may come to: bind_address may split one. */
+static size_t
+ranges_of(const struct prefix *x)
 {
-	size_t heads;
-
-	while (1u << p->bits < p->room)
-		p->bits++;
-	heads = (size_t)1 << p->bits;
-	p->never = p->released = (struct queue){ NONE, NONE };
-	p->slots = calloc((size_t)p->room + 1, sizeof(*p->slots));
-	p->rows = calloc((size_t)p->room + 1, sizeof(*p->rows));
-	p->by_addr = malloc(heads * sizeof(*p->by_addr));
-	p->by_user = calloc(heads, sizeof(*p->by_user));
-	p->routes = calloc(p->nprefixes + 1, sizeof(*p->routes));
-	if (p->by_addr != NULL)
-		memset(p->by_addr, 0xff, heads * sizeof(*p->by_addr));
-	return p->slots != NULL && p->rows != NULL && p->by_addr != NULL &&
-	    p->by_user != NULL && p->routes != NULL;
+	return x->give / 254 + 2;
 }
 
-/* A new slot, never used. */
-static struct slot *
-add_slot(struct pool *p, uint32_t addr, bool listed)
-{
-	struct slot *s = &p->slots[p->n];
-	uint32_t *head = &p->by_addr[hash_addr(p, addr)];
-
-	s->addr = addr;
-	s->listed = listed;
-	s->hash_next = *head;
-	*head = p->n;
-	p->rows[p->nrows++] = p->n++;
-	p->size++;
-	enqueue(p, s);
-	return s;
-}
-
-/* The slots of one prefix; how many were there already. */
-static uint32_t
-expand(struct pool *p, const struct prefix *x, struct config_report *r)
-{
-	uint32_t addr = x->addr, last = addr | ~prefix_mask(x->len);
-	uint32_t twice = 0;
-
-	for (;; addr++) {
-		if (p->n == IPPOOL_MAX)
-			return twice;
-		if (!usable(addr, x->len))
-			;
-		else if (addr == p->bind_address)
-			config_warn(r, x->line, "bind_address is among these "
-			    "and is not given out");
-		else if (find_slot(p, addr) != NULL)
-			twice++;
-		else
-			add_slot(p, addr, true);
-		if (addr == last)
-			return twice;
-	}
-}
-
-/* Second pass: the slots. */
 static void
-expand_all(struct pool *p, struct config_report *r)
+add_range(struct listed *l, uint32_t first, uint32_t last, size_t prefix)
 {
-	for (size_t i = 0; i < p->nprefixes; i++) {
-		uint32_t twice = expand(p, &p->prefixes[i], r);
+	if (first <= last)
+		l->order[l->norder++] = (struct range){ .first = first,
+		    .last = last, .prefix = (uint32_t)prefix };
+}
 
-		if (twice > 0)
-			config_warn(r, p->prefixes[i].line, "%u of these "
-			    "addresses %s listed already", twice,
-			    twice == 1 ? "is" : "are");
+/* The ranges of one prefix: usable(), block by block of 256. */
+static void
+expand(struct listed *l, size_t i, struct config_report *r)
+{
+	const struct prefix *x = &l->prefixes[i];
+	uint32_t end = x->addr | ~prefix_mask(x->len), left = x->give;
+	uint32_t first, last;
+
+	for (uint32_t addr = x->addr; left > 0; addr = (addr | 255) + 1) {
+		first = usable(addr, x->len) ? addr : addr + 1;
+		last = (addr | 255) < end ? addr | 255 : end;
+		last = usable(last, x->len) ? last : last - 1;
+		if (last - first >= left)
+			last = first + left - 1;
+		left -= last - first + 1;
+		if (l->bind_address < first || l->bind_address > last) {
+			add_range(l, first, last, i);
+			continue;
+		}
+		config_warn(r, x->line, "bind_address is among these and is "
+		    "not given out");
+		add_range(l, first, l->bind_address - 1, i);
+		add_range(l, l->bind_address + 1, last, i);
 	}
+}
+
+static int
+compare_ranges(const void *va, const void *vb)
+{
+	const struct range *a = va, *b = vb;
+
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	if (a->last != b->last)
+		return a->last > b->last ? -1 : 1;
+	return a->prefix < b->prefix ? -1 : a->prefix > b->prefix;
+}
+
+/* Second pass: the ranges as in the file, and a sorted copy. */
+static bool
+make_ranges(struct listed *l, struct config_report *r)
+{
+	size_t room = 1;
+
+	for (size_t i = 0; i < l->nprefixes; i++)
+		room += ranges_of(&l->prefixes[i]);
+	l->order = calloc(room, sizeof(*l->order));
+	l->ranges = calloc(room, sizeof(*l->ranges));
+	l->room = room;
+	if (l->order == NULL || l->ranges == NULL)
+		return false;
+	for (size_t i = 0; i < l->nprefixes; i++)
+		expand(l, i, r);
+	memcpy(l->ranges, l->order, l->norder * sizeof(*l->order));
+	l->nranges = l->norder;
+	qsort(l->ranges, l->nranges, sizeof(*l->ranges), compare_ranges);
+	return true;
+}
+
+/* While ranges that lie in one another are gone through, by their start. */
+struct nest {
+	struct range *r;
+	uint32_t owner;			/* the first prefix of those around */
+	uint32_t apart;			/* addresses in no range within */
+};
+
+/* Its addresses that are not in a range within belong to the owner. */
+static void
+nest_end(const struct nest *n, uint32_t *owned)
+{
+	owned[n->owner] += n->apart;
+}
+
+/*
+ * How many addresses each prefix was the first to list.  Ranges of prefixes
+ * are in one another or apart, so those around one are a stack; a prefix has
+ * at most 32 around it, and the same one twice counts as around.
+ */
+static bool
+count_owned(const struct listed *l, uint32_t *owned)
+{
+	struct nest *stack = calloc(l->nranges + 1, sizeof(*stack));
+	size_t depth = 0;
+
+	if (stack == NULL)
+		return false;
+	for (size_t i = 0; i < l->nranges; i++) {
+		struct range *r = &l->ranges[i];
+		struct nest *n;
+
+		while (depth > 0 && stack[depth - 1].r->last < r->first)
+			nest_end(&stack[--depth], owned);
+		n = &stack[depth++];
+		*n = (struct nest){ r, r->prefix, r->last - r->first + 1 };
+		if (depth == 1)
+			continue;
+		n[-1].apart -= n->apart < n[-1].apart ? n->apart : n[-1].apart;
+		if (n[-1].owner < n->owner)
+			n->owner = n[-1].owner;
+	}
+	while (depth > 0)
+		nest_end(&stack[--depth], owned);
+	free(stack);
+	return true;
+}
+
+/* Says which lines list what another one has listed before. */
+static bool
+warn_of_doubles(const struct listed *l, struct config_report *r)
+{
+	uint32_t *owned = calloc(l->nprefixes + 1, sizeof(*owned));
+	uint32_t *all = calloc(l->nprefixes + 1, sizeof(*all));
+	bool ok = owned != NULL && all != NULL && count_owned(l, owned);
+
+	for (size_t i = 0; ok && i < l->norder; i++)
+		all[l->order[i].prefix] +=
+		    l->order[i].last - l->order[i].first + 1;
+	for (size_t i = 0; ok && i < l->nprefixes; i++)
+		if (all[i] > owned[i])
+			config_warn(r, l->prefixes[i].line, "%u of these "
+			    "addresses %s listed already", all[i] - owned[i],
+			    all[i] - owned[i] == 1 ? "is" : "are");
+	free(owned);
+	free(all);
+	return ok;
+}
+
+/* Makes one range of those that overlap. */
+static void
+merge_ranges(struct listed *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->nranges; i++) {
+		struct range *r = &l->ranges[i];
+
+		if (n == 0 || l->ranges[n - 1].last < r->first)
+			l->ranges[n++] = *r;
+		else if (l->ranges[n - 1].last < r->last)
+			l->ranges[n - 1].last = r->last;
+	}
+	l->nranges = n;
+	number_ranges(l, 0);
 }
 
 static int
@@ -668,25 +1031,29 @@ compare_prefixes(const void *va, const void *vb)
 	return a->len - b->len;
 }
 
-static void
-make_routes(struct pool *p)
+static bool
+make_routes(struct listed *l)
 {
-	if (p->nprefixes == 0)
-		return;
-	memcpy(p->routes, p->prefixes, p->nprefixes * sizeof(*p->routes));
-	qsort(p->routes, p->nprefixes, sizeof(*p->routes), compare_prefixes);
-	for (size_t i = 0; i < p->nprefixes; i++)
-		if (p->nroutes == 0 || compare_prefixes(
-		    &p->routes[p->nroutes - 1], &p->routes[i]) != 0)
-			p->routes[p->nroutes++] = p->routes[i];
+	l->routes = calloc(l->nprefixes + 1, sizeof(*l->routes));
+	if (l->routes == NULL)
+		return false;
+	if (l->nprefixes == 0)
+		return true;
+	memcpy(l->routes, l->prefixes, l->nprefixes * sizeof(*l->routes));
+	qsort(l->routes, l->nprefixes, sizeof(*l->routes), compare_prefixes);
+	for (size_t i = 0; i < l->nprefixes; i++)
+		if (l->nroutes == 0 || compare_prefixes(
+		    &l->routes[l->nroutes - 1], &l->routes[i]) != 0)
+			l->routes[l->nroutes++] = l->routes[i];
+	return true;
 }
 
 /* Whether a file asks for just what there is. */
 static bool
-same_file(const struct pool *a, const struct pool *b)
+same_file(const struct listed *a, const struct listed *b)
 {
 	if (a->nprefixes != b->nprefixes ||
-	    a->bind_address != b->bind_address || b->slots == NULL)
+	    a->bind_address != b->bind_address || b->order == NULL)
 		return false;
 	for (size_t i = 0; i < a->nprefixes; i++)
 		if (compare_prefixes(&a->prefixes[i], &b->prefixes[i]) != 0)
@@ -694,78 +1061,50 @@ same_file(const struct pool *a, const struct pool *b)
 	return true;
 }
 
-/* Tells the new pool what the old one knew. */
 static void
-carry_over(struct pool *p, const struct pool *old)
+free_listed(struct listed *l)
 {
-	for (uint32_t i = old->n > 0 ? old->released.first : NONE; i != NONE;
-	    i = old->slots[i].queue_next) {
-		const struct slot *was = &old->slots[i];
-		struct slot *s = find_slot(p, was->addr);
+	free(l->prefixes);
+	free(l->routes);
+	free(l->order);
+	free(l->ranges);
+	memset(l, 0, sizeof(*l));
+}
 
-		if (s == NULL)
-			continue;
-		dequeue(p, s);
-		put_back(p, s, was->user != NULL ? was->user->name : NULL,
-		    was->released);
+/* What slots need, once. */
+static bool
+make_tables(void)
+{
+	if (pool.by_addr != NULL)
+		return true;
+	pool.by_addr = malloc(HEADS * sizeof(*pool.by_addr));
+	pool.by_user = calloc(HEADS, sizeof(*pool.by_user));
+	if (pool.by_addr == NULL || pool.by_user == NULL) {
+		free(pool.by_addr);
+		free(pool.by_user);
+		pool.by_addr = NULL;
+		pool.by_user = NULL;
+		return false;
 	}
-	for (uint32_t i = 0; i < old->n; i++) {
-		const struct slot *was = &old->slots[i];
-		struct slot *s;
-
-		if (was->sid == 0)
-			continue;
-		s = find_slot(p, was->addr);
-		if (s == NULL)
-			s = add_slot(p, was->addr, false);
-		use(p, s, was->user != NULL ? was->user->name : NULL,
-		    was->sid);
-		s->released = was->released;
-	}
-}
-
-/* qsort() has no argument for the pool that the numbers belong to. */
-static const struct slot *sorted_slots;
-
-static int
-compare_rows(const void *va, const void *vb)
-{
-	uint32_t a = sorted_slots[*(const uint32_t *)va].addr;
-	uint32_t b = sorted_slots[*(const uint32_t *)vb].addr;
-
-	return a < b ? -1 : a > b;
+	memset(pool.by_addr, 0xff, HEADS * sizeof(*pool.by_addr));
+	pool.released = pool.strays = (struct queue){ NONE, NONE };
+	pool.gone = pool.stray_at = NONE;
+	pool.sweep.fire = sweep_fire;
+	/* A short read leaves a poorer seed, which still works. */
+	(void)!getrandom(&pool.seed, sizeof(pool.seed), GRND_NONBLOCK);
+	return true;
 }
 
 static void
-sort_rows(struct pool *p)
+take_over(const struct listed *new)
 {
-	bool sorted = true;
-
-	for (uint32_t i = 1; i < p->nrows && sorted; i++)
-		sorted = p->slots[p->rows[i - 1]].addr <
-		    p->slots[p->rows[i]].addr;
-	if (sorted)
-		return;
-	sorted_slots = p->slots;
-	qsort(p->rows, p->nrows, sizeof(*p->rows), compare_rows);
-}
-
-static void
-free_pool(struct pool *p)
-{
-	for (size_t i = 0; p->by_user != NULL && i < (size_t)1 << p->bits; i++)
-		for (struct user *u = p->by_user[i], *next; u != NULL;
-		    u = next) {
-			next = u->next;
-			free(u);
-		}
-	free(p->slots);
-	free(p->rows);
-	free(p->by_addr);
-	free(p->by_user);
-	free(p->prefixes);
-	free(p->routes);
-	memset(p, 0, sizeof(*p));
+	free_listed(&pool.file);
+	pool.file = *new;
+	pool.editions++;
+	pool.next_range = 0;
+	pool.next_addr = pool.swept = 0;
+	if (pool.n > 0)
+		timer_arm(&pool.sweep, 0);
 }
 
 int
@@ -773,28 +1112,22 @@ ippool_parse(const char *file, char *text, size_t len, uint32_t bind_address,
     config_fault_fn *fault, void *arg)
 {
 	struct config_report r = { .file = file, .fn = fault, .arg = arg };
-	struct pool new = { .bind_address = bind_address };
+	struct listed new = { .bind_address = bind_address };
 
-	/* A short read leaves a poorer seed, which still works. */
-	(void)!getrandom(&new.seed, sizeof(new.seed), GRND_NONBLOCK);
 	if (!read_prefixes(&new, text, len, &r))
 		goto nomem;
-	if (same_file(&new, &pool)) {
-		free_pool(&new);
+	if (same_file(&new, &pool.file)) {
+		free_listed(&new);
 		return r.faults;
 	}
-	new.room += pool.used;
-	if (!make_tables(&new))
+	if (!make_tables() || !make_ranges(&new, &r) || !make_routes(&new) ||
+	    !warn_of_doubles(&new, &r))
 		goto nomem;
-	expand_all(&new, &r);
-	make_routes(&new);
-	carry_over(&new, &pool);
-	sort_rows(&new);
-	free_pool(&pool);
-	pool = new;
+	merge_ranges(&new);
+	take_over(&new);
 	return r.faults;
 nomem:
-	free_pool(&new);
+	free_listed(&new);
 	config_fault(&r, 0, "not enough memory; the pool stays as it was");
 	return -1;
 }
@@ -817,5 +1150,17 @@ ippool_load(const char *path, uint32_t bind_address, config_fault_fn *fault,
 void
 ippool_clear(void)
 {
-	free_pool(&pool);
+	for (size_t i = 0; pool.by_user != NULL && i < HEADS; i++)
+		for (struct user *u = pool.by_user[i], *next; u != NULL;
+		    u = next) {
+			next = u->next;
+			free(u);
+		}
+	for (size_t i = 0; i * BLOCK < pool.n; i++)
+		free(pool.blocks[i]);
+	free(pool.by_addr);
+	free(pool.by_user);
+	free_listed(&pool.file);
+	timer_disarm(&pool.sweep);
+	memset(&pool, 0, sizeof(pool));
 }

@@ -34,6 +34,12 @@ int ippool_parse(const char *file, char *text, size_t len,
     uint32_t bind_address, config_fault_fn *, void *arg);
 
 /*
+ * The number of files that were taken over: the same as before a load when
+ * the file said nothing new.
+ */
+uint32_t ippool_editions(void);
+
+/*
  * An address for this user (sticky by exact user name; "" or NULL: no
  * stickiness), marked used by sid; 0 when the pool is empty.
  */
@@ -69,7 +75,10 @@ struct ippool_row {
 	uint64_t released;		/* timer_now() ms; 0: never used */
 	const char *last_user;
 };
-/* Walks in address order: row number i from 0; false past the end. */
+/*
+ * Walks in address order: row number i from 0; false past the end.  Those in
+ * use that the file does not list any more come last.
+ */
 bool ippool_row(size_t i, struct ippool_row *);
 
 /*

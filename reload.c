@@ -50,6 +50,12 @@ static struct config wanted;
 static struct config_plugin plugins[CONFIG_PLUGINS];
 static size_t nplugins;
 
+/* Of an ip_pool that is not in force any more. */
+static struct {
+	struct pool_route { uint32_t addr; uint8_t len; } *route;
+	size_t n, room;
+} old_routes;
+
 /* Writes a reason; always false. */
 static bool __attribute__((format(printf, 3, 4)))
 fail(char *err, size_t errlen, const char *fmt, ...)
@@ -238,16 +244,67 @@ open_log(const char *where)
 }
 
 static void
-sync_pool_routes(bool add)
+add_pool_routes(void)
 {
 	uint32_t addr;
 	uint8_t len;
 
 	for (size_t i = 0; ippool_prefixes(i, &addr, &len); i++)
-		if (add)
-			tun_route_add(addr, len);
-		else
-			tun_route_del(addr, len);
+		tun_route_add(addr, len);
+}
+
+/* Those of the pool as it is will go when those of another one are there. */
+static void
+keep_old_routes(void)
+{
+	struct pool_route r, *more;
+
+	for (size_t i = 0; ippool_prefixes(i, &r.addr, &r.len); i++) {
+		if (old_routes.n == old_routes.room) {
+			size_t room = old_routes.room * 2 + 16;
+
+			more = reallocarray(old_routes.route, room,
+			    sizeof(*more));
+			if (more == NULL) {
+				log_error("out of memory: some routes of the "
+				    "old ip_pool will stay");
+				return;
+			}
+			old_routes.route = more;
+			old_routes.room = room;
+		}
+		old_routes.route[old_routes.n++] = r;
+	}
+}
+
+static void
+drop_old_routes(void)
+{
+	for (size_t i = 0; i < old_routes.n; i++)
+		tun_route_del(old_routes.route[i].addr,
+		    old_routes.route[i].len);
+	free(old_routes.route);
+	memset(&old_routes, 0, sizeof(old_routes));
+}
+
+/*
+ * A new pool: first its routes, then those of sessions that are not in it,
+ * and only then are the old ones removed, so that no packet misses its way.
+ */
+static void
+reload_files(void)
+{
+	uint32_t editions = ippool_editions();
+	size_t waiting = old_routes.n;
+
+	keep_old_routes();
+	read_files(log_fault);
+	if (ippool_editions() == editions) {
+		old_routes.n = waiting;
+		return;
+	}
+	add_pool_routes();
+	session_pool_changed(drop_old_routes);
 }
 
 static void
@@ -317,7 +374,7 @@ void
 config_start_files(void)
 {
 	read_files(log_fault);
-	sync_pool_routes(true);
+	add_pool_routes();
 	plugins_init(lns.config.plugin_dir);
 	plugins_apply(plugins, nplugins);
 }
@@ -425,11 +482,8 @@ config_reload(char *msg, size_t size)
 	take_over(&fresh);
 	apply();
 	radius_reconfigure();
-	sync_pool_routes(false);
 	first_fault[0] = '\0';
-	read_files(log_fault);
-	sync_pool_routes(true);
-	session_pool_changed();
+	reload_files();
 	cli_reconfigure();
 	plugins_apply(plugins, nplugins);
 	log_warn("configuration loaded again from %s", args.file);

@@ -250,6 +250,28 @@ drop_address(struct session *s)
 	s->ip_from_pool = false;
 }
 
+/* For sessions whose addresses came into a new pool: not all at once. */
+#define POOL_WALK	256		/* a turn */
+static struct {
+	struct timer timer;
+	uint32_t at;			/* sid of the last one */
+	void (*done)(void);
+} pool_walk;
+
+/* Another session has it, and a new pool does not know yet. */
+static bool
+pool_mistaken(uint32_t ip)
+{
+	const struct session *o =
+	    session_by_sid(lpm_get(lns.lpm, ip, 32));
+
+	if (o == NULL || o->ip != ip)
+		return false;
+	ippool_release(ip, NULL);
+	(void)ippool_claim(ip, o->user, o->sid);
+	return true;
+}
+
 /*
  * From the pool; 0: none is left.  The pool knows bind_address, but not the
  * addresses of the TUN device and of others of ours.
@@ -259,8 +281,11 @@ pool_address(struct session *s)
 {
 	uint32_t ip;
 
-	while ((ip = ippool_take(s->user, s->sid)) != 0 &&
-	    tun_address_forbidden(ip)) {
+	while ((ip = ippool_take(s->user, s->sid)) != 0) {
+		if (pool_mistaken(ip))
+			continue;
+		if (!tun_address_forbidden(ip))
+			break;
 		log_session(LOG_L_WARN, s, "%u.%u.%u.%u of ip_pool is not "
 		    "given out: it is an address of this server or of no "
 		    "host", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
@@ -312,18 +337,33 @@ route_address(struct session *s)
 	s->routed = true;
 }
 
-void
-session_pool_changed(void)
+static void
+pool_walk_fire(struct timer *t)
 {
-	struct session *s;
+	struct session *s = NULL;
 
-	for (s = session_next(0); s != NULL; s = session_next(s->sid)) {
+	for (int i = 0; i < POOL_WALK &&
+	    (s = session_next(pool_walk.at)) != NULL; i++) {
+		pool_walk.at = s->sid;
 		if (s->ip == 0)
 			continue;
 		/* RADIUS gave it what the pool has only got now. */
 		(void)ippool_claim(s->ip, s->user, s->sid);
 		route_address(s);
 	}
+	if (s != NULL)
+		timer_arm(t, 0);
+	else
+		pool_walk.done();
+}
+
+void
+session_pool_changed(void (*done)(void))
+{
+	pool_walk.at = 0;
+	pool_walk.done = done;
+	pool_walk.timer.fire = pool_walk_fire;
+	timer_arm(&pool_walk.timer, 0);
 }
 
 static bool
@@ -857,6 +897,7 @@ session_exit(void)
 {
 	struct session *s;
 
+	timer_disarm(&pool_walk.timer);
 	session_reap();
 	for (s = session_next(0); s != NULL; s = session_next(s->sid))
 		throttle_stop(s);

@@ -72,10 +72,11 @@ bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
     size_t len);
 
 /*
- * After a reload: addresses that are in the pool no more need their routes,
- * those that came into it are taken already.
+ * After a new ip_pool: addresses that are not in it any more need their own
+ * routes, those that came into it are taken already.  A few hundred sessions
+ * a turn; done() when that is through.  Another call before that begins anew.
  */
-void session_pool_changed(void);
+void session_pool_changed(void (*done)(void));
 
 /* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);

@@ -58,6 +58,9 @@ load_for(const char *text, uint32_t bind_address)
 	faults = ippool_parse("ip_pool", copy, strlen(copy), bind_address,
 	    hear, NULL);
 	free(copy);
+	/* What it means for the addresses that are known is found out. */
+	while (timer_sleep(1000) < 1000)
+		timer_fake(10);
 	return faults;
 }
 
@@ -475,15 +478,18 @@ test_reload_same(void **state)
 	a = ippool_take("joe", 1);
 	ippool_release(a, "joe");
 	joe = row_of(a).last_user;
+	assert_int_equal(ippool_editions(), 1);
 	assert_int_equal(load("# new\n10.0.0.0/24\nbad\n10.0.1.1\n"), 1);
 	assert_int_equal(messages, 2);
 	assert_ptr_equal(row_of(a).last_user, joe);
+	assert_int_equal(ippool_editions(), 1);
 	assert_int_equal(ippool_size(), 255);
 	assert_int_equal(ippool_take("joe", 2), a);
 	/* The same lines mean something else with another bind_address. */
 	assert_int_equal(load_for("10.0.0.0/24\n10.0.1.1\nbad\n",
 	    IP(10, 0, 0, 2)), 1);
 	assert_int_equal(ippool_size(), 254);
+	assert_int_equal(ippool_editions(), 2);
 	assert_true(ippool_row(0, &row));
 	assert_int_equal(row.sid, 2);
 }
@@ -605,10 +611,21 @@ model_reload(void)
 }
 
 static void
+compare_row(const struct ippool_row *row, int i)
+{
+	assert_int_equal(row->addr, IP(10, 0, 0, i));
+	assert_int_equal(row->sid, model[i].sid);
+	assert_true((row->released == 0) == (model[i].order == 0));
+	assert_string_equal(row->last_user, model[i].user < 0 ? "" :
+	    name_of(model[i].user));
+}
+
+/* First what is listed, by address; then what is only in use, in any order. */
+static void
 compare_with_model(void)
 {
 	struct ippool_row row;
-	uint32_t used = 0, size = 0;
+	uint32_t used = 0, size = 0, strays = 0;
 
 	for (int i = 0; i < N; i++) {
 		uint32_t a = IP(10, 0, 0, i);
@@ -616,15 +633,17 @@ compare_with_model(void)
 
 		assert_int_equal(ippool_contains(a), in);
 		assert_int_equal(ippool_listed(a), model[i].listed);
-		if (!in)
+		used += model[i].sid != 0;
+		strays += in && !model[i].listed;
+		if (!model[i].listed)
 			continue;
 		assert_true(ippool_row(size++, &row));
-		assert_int_equal(row.addr, a);
-		assert_int_equal(row.sid, model[i].sid);
-		used += model[i].sid != 0;
-		assert_true((row.released == 0) == (model[i].order == 0));
-		assert_string_equal(row.last_user, model[i].user < 0 ? "" :
-		    name_of(model[i].user));
+		compare_row(&row, i);
+	}
+	for (; strays > 0; strays--) {
+		assert_true(ippool_row(size++, &row));
+		assert_false(model[row.addr & 255].listed);
+		compare_row(&row, (int)(row.addr & 255));
 	}
 	assert_false(ippool_row(size, &row));
 	assert_int_equal(ippool_size(), size);
@@ -690,6 +709,59 @@ test_random_against_model(void **state)
 		if (step % 16 == 0)
 			compare_with_model();
 	}
+}
+
+/* Lines in one another: each address counts for the first that lists it. */
+static void
+test_doubles(void **state)
+{
+	(void)state;
+	assert_int_equal(load("10.0.0.9\n10.0.0.0/25\n10.0.0.0/24\n"
+	    "10.0.0.0\n10.0.1.0/24\n10.0.1.7\n10.0.0.200\n"), 0);
+	assert_int_equal(messages, 4);		/* 2: 1, 3: 127, 6: 1, 7: 1 */
+	assert_int_equal(last_line, 7);
+	assert_non_null(strstr(last_text, "1 of these addresses is listed"));
+	assert_int_equal(ippool_size(), 254 + 1 + 254);
+	messages = 0;
+	assert_int_equal(load("10.0.0.128/25\n10.0.0.9\n10.0.0.0/24\n"), 0);
+	assert_int_equal(messages, 1);
+	assert_non_null(strstr(last_text, "128 of these addresses are"));
+	assert_int_equal(ippool_take("joe", 1), IP(10, 0, 0, 128));
+}
+
+/* A new file holds at once, before all that is known was looked at. */
+static void
+test_reload_at_once(void **state)
+{
+	char a[] = "10.0.0.0/16\n", b[] = "10.1.0.0/16\n10.0.7.0/24\n";
+	uint32_t ip[5000], sid;
+	char name[16];
+
+	(void)state;
+	assert_int_equal(load(a), 0);
+	for (sid = 1; sid <= 5000; sid++) {
+		snprintf(name, sizeof(name), "u%u", sid);
+		ip[sid - 1] = ippool_take(name, sid);
+	}
+	for (sid = 1; sid <= 4900; sid++) {
+		snprintf(name, sizeof(name), "u%u", sid);
+		ippool_release(ip[sid - 1], name);
+	}
+	assert_int_equal(ippool_parse("b", b, sizeof(b) - 1, 0, hear, NULL),
+	    0);
+	assert_false(ippool_contains(ip[0]));
+	assert_true(ippool_contains(ip[4999]));
+	assert_false(ippool_listed(ip[4999]));
+	assert_int_equal(ippool_take("u1", 1), IP(10, 1, 0, 1));
+	assert_int_equal(ip[1999], IP(10, 0, 7, 222));
+	assert_int_equal(ippool_take("u2000", 2000), ip[1999]);
+	assert_int_equal(ippool_used(), 102);
+	ippool_release(ip[4999], "u5000");
+	assert_false(ippool_contains(ip[4999]));
+	while (timer_sleep(1000) < 1000)
+		timer_fake(10);
+	assert_int_equal(ippool_size(), 257 * 254 + 99);
+	assert_int_equal(ippool_used(), 101);
 }
 
 /* Nanoseconds for taking and giving back, at a size; the best of five. */
@@ -761,6 +833,8 @@ main(void)
 		TEST(test_reload_same),
 		TEST(test_reload_unreadable),
 		TEST(test_shipped_file),
+		TEST(test_doubles),
+		TEST(test_reload_at_once),
 		TEST(test_random_against_model),
 		TEST(test_cost_is_flat),
 	};

@@ -37,21 +37,30 @@ struct l2tpns lns;
 /* --- what the configuration is told to ------------------------------------ */
 
 static int routes, reconfigured, pool_changed;
+static uint8_t pool_net = 10, next_net = 10;	/* what ip_pool says */
+static uint32_t editions;
+static void (*pool_done)(void);
+static char route_log[64];
 
 size_t
 ippool_prefixes(size_t i, uint32_t *addr, uint8_t *len)
 {
-	*addr = 0x0a000000;
+	*addr = (uint32_t)pool_net << 24;
 	*len = 8;
 	return i == 0;
 }
+
+uint32_t ippool_editions(void) { return editions; }
 
 int
 ippool_load(const char *path, uint32_t bind, config_fault_fn *fn, void *arg)
 {
 	(void)bind;
-	if (access(path, R_OK) == 0)
+	if (access(path, R_OK) == 0) {
+		editions += pool_net != next_net;
+		pool_net = next_net;
 		return 0;
+	}
 	fn(path, 0, "cannot be read", arg);
 	return -1;
 }
@@ -73,10 +82,27 @@ users_load(const char *path, config_fault_fn *fn, void *arg)
 void secrets_clear(void) { }
 void cli_reconfigure(void) { }
 void radius_reconfigure(void) { reconfigured++; }
-void session_pool_changed(void) { pool_changed++; }
+
+void
+session_pool_changed(void (*done)(void))
+{
+	pool_changed++;
+	pool_done = done;
+}
+
+static void
+route(const char *what, uint32_t addr, int n)
+{
+	size_t len = strlen(route_log);
+
+	routes += n;
+	snprintf(route_log + len, sizeof(route_log) - len, "%s%u ", what,
+	    addr >> 24);
+}
+
 uint32_t tun_default_address(void) { return 0x7f000001; }
-void tun_route_add(uint32_t a, uint8_t l) { (void)a, (void)l, routes++; }
-void tun_route_del(uint32_t a, uint8_t l) { (void)a, (void)l, routes--; }
+void tun_route_add(uint32_t a, uint8_t l) { (void)l, route("+", a, 1); }
+void tun_route_del(uint32_t a, uint8_t l) { (void)l, route("-", a, -1); }
 
 static const struct config_plugin *plugin_list;
 static size_t plugin_list_n;
@@ -161,6 +187,7 @@ setup(void **state)
 	snprintf(file, sizeof(file), "%s/startup-config", dir);
 	begin("");
 	routes = reconfigured = pool_changed = 0;
+	route_log[0] = '\0';
 	return 0;
 }
 
@@ -444,13 +471,36 @@ test_reload(void **state)
 	/* At start only: wanted, not in force. */
 	assert_int_equal(lns.config.bind_address, 0);
 	assert_string_equal(shown("bind_address"), "192.0.2.1");
-	assert_int_equal(routes, 1);
-	assert_int_equal(pool_changed, 1);
+	assert_string_equal(route_log, "+10 ");
+	assert_int_equal(pool_changed, 0);
 	assert_true(reconfigured > 0);
 	/* What waits for a restart is still waiting after another reload. */
 	write_and_reload();
 	assert_string_equal(shown("bind_address"), "192.0.2.1");
 	assert_int_equal(lns.config.bind_address, 0);
+}
+
+/* The old pool's routes stay until all sessions have found their own. */
+static void
+test_reload_of_another_pool(void **state)
+{
+	(void)state;
+	put("ip_pool", "");
+	config_start_files();
+	route_log[0] = '\0';
+	next_net = 11;
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_string_equal(route_log, "+11 ");
+	assert_int_equal(pool_changed, 1);
+	/* Once more before that: both wait. */
+	next_net = 12;
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_int_equal(pool_changed, 2);
+	pool_done();
+	assert_string_equal(route_log, "+11 +12 -10 -11 ");
+	assert_int_equal(routes, 1);
+	next_net = pool_net = 10;
 }
 
 static void
@@ -877,6 +927,7 @@ main(void)
 		TEST(test_every_key_refuses),
 		TEST(test_random_configurations),
 		TEST(test_reload),
+		TEST(test_reload_of_another_pool),
 		TEST(test_reload_of_a_broken_file),
 		TEST(test_faults_beside_it),
 		TEST(test_relations_are_remarks),
