@@ -196,6 +196,9 @@ docs: $(B)/gendoc
 	$(B)/gendoc l2tpns > $(B)/l2tpns.8 && cp $(B)/l2tpns.8 Docs/l2tpns.8
 
 CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
+# The operator's manual, and where its links lead.
+PAGES	= manual.md config.md counters.md PERFORMANCE.md \
+	  performance-throughput.png performance-setup.png performance.json
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(INCDIR) \
@@ -217,7 +220,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/l2tpns.conf
 	sed 's|/usr/sbin/l2tpns|$(SBINDIR)/l2tpns|' etc/l2tpns.inittab > \
 	    $(DESTDIR)$(DOCDIR)/l2tpns.inittab
-	install -m 644 etc/l2tpns.logrotate $(DESTDIR)$(DOCDIR)
+	install -m 644 etc/l2tpns.logrotate $(PAGES:%=Docs/%) $(DESTDIR)$(DOCDIR)
 	@for f in $(CONFIGS); do \
 	    to=$(DESTDIR)$(ETCDIR)/$$f; mode=644; \
 	    case $$f in startup-config|users|ppp-secrets) mode=600;; \

@@ -216,6 +216,18 @@ static const char man_head[] =
 
 static const char man_tail[] =
 ".El\n"
+".Pp\n"
+"Keys of l2tpns 2.4 that mean nothing here are read without a fault, with a\n"
+"warning that says why.\n"
+"Some keys must fit each other:\n"
+".Ic l2tp_require_secret\n"
+"needs\n"
+".Ic l2tp_secret ;\n"
+"a RADIUS server needs\n"
+".Ic radius_secret ;\n"
+".Ic idle_echo_timeout\n"
+"may not be under\n"
+".Ic echo_timeout .\n"
 ".Sh FILES\n"
 ".Bl -tag -width Ds\n"
 ".It Pa " ETCDIR "/startup-config\n"
@@ -243,7 +255,8 @@ static const char man_tail[] =
 "set primary_dns 192.0.2.53\n"
 ".Ed\n"
 ".Sh SEE ALSO\n"
-".Xr l2tpns 8\n";
+".Xr l2tpns 8 ,\n"
+".Xr nsctl 8\n";
 
 static const char counters_head[] =
 "# Counters\n"

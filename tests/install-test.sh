@@ -71,7 +71,8 @@ echo "$elf" | grep -q '_chk@'
 
 # From init.  The unit's own text is looked at by tests/system.
 for f in lib/systemd/system/l2tpns.service lib/sysusers.d/l2tpns.conf \
-    share/doc/l2tpns/l2tpns.inittab share/doc/l2tpns/l2tpns.logrotate; do
+    share/doc/l2tpns/l2tpns.inittab share/doc/l2tpns/l2tpns.logrotate \
+    share/doc/l2tpns/manual.md; do
 	test -s "$root/usr/$f"
 done
 cmp etc/l2tpns.service "$root/usr/lib/systemd/system/l2tpns.service"
