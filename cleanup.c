@@ -61,6 +61,20 @@ help_of(size_t off)
 	return "";
 }
 
+/* That anybody is intercepted is not for every listener. */
+static void
+report(size_t off, uint64_t n, uint64_t seconds)
+{
+	static struct log_limit limit;
+	static const char fmt[] = "in the last %" PRIu64 " s: %" PRIu64 " %s";
+
+	if (off == offsetof(struct counters, snoop_errors))
+		log_limited_private(&limit, LOG_L_WARN, 0, 0, fmt, seconds, n,
+		    help_of(off));
+	else
+		log_warn(fmt, seconds, n, help_of(off));
+}
+
 static void
 report_overload(uint64_t seconds)
 {
@@ -72,8 +86,7 @@ report_overload(uint64_t seconds)
 		if (now < before)
 			before = 0;
 		if (now > before)
-			log_warn("in the last %" PRIu64 " s: %" PRIu64 " %s",
-			    seconds, now - before, help_of(watched[i]));
+			report(watched[i], now - before, seconds);
 	}
 	last = counters;
 }

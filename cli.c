@@ -421,7 +421,7 @@ accept_password(struct terminal *t)
 		timer_disarm(&t->login_timer);
 		log_audit(0, 0, "CLI: %s logged in", who(t));
 	} else {
-		t->enabled = true;
+		t->enabled = t->debug.trusted = true;
 		log_audit(0, 0, "CLI: %s is enabled", who(t));
 	}
 	send_verdict(t, CLI_YES, "");
@@ -600,7 +600,10 @@ command_audit(const struct command_run *run, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	log_audit(0, 0, "CLI: %s: %s", who(run->terminal), text);
+	if ((run->command->modes & IN_PRIVATE) != 0)
+		log_private(0, 0, "CLI: %s: %s", who(run->terminal), text);
+	else
+		log_audit(0, 0, "CLI: %s: %s", who(run->terminal), text);
 }
 
 static unsigned int
@@ -830,7 +833,7 @@ hear(struct terminal *t, const uint8_t *msg, size_t len)
 	case CLI_ENABLE:
 		return hear_enable(t, &r);
 	case CLI_DISABLE:
-		t->enabled = false;
+		t->enabled = t->debug.trusted = false;
 		return true;
 	case CLI_COMMAND:
 		return hear_command(t, &r);

@@ -28,6 +28,16 @@ lac_address(const struct session *s)
 	return t != NULL ? t->peer.addr : 0;
 }
 
+/*
+ * That somebody is intercepted is for those to see who could have done it; to
+ * all others nobody is.
+ */
+static bool
+seen_snooped(const struct rows *r, const struct session *s)
+{
+	return r->run->enabled && (s->flags & SF_SNOOP) != 0;
+}
+
 /* --- show session ------------------------------------------------------- */
 
 static const struct column session_columns[] = {
@@ -61,7 +71,7 @@ next_session(struct rows *r)
 	*c++ = cell_n(s->tid);
 	*c++ = cell_s(s->authenticated ? s->user : "");
 	*c++ = cell_n(s->ip);
-	*c++ = cell_n((s->flags & SF_SNOOP) != 0);
+	*c++ = cell_n(seen_snooped(r, s));
 	*c++ = cell_n((s->flags & SF_THROTTLE) != 0);
 	*c++ = cell_n((s->flags & SF_GARDEN) != 0);
 	*c++ = cell_n(seconds_since(s->opened));
@@ -173,7 +183,7 @@ static struct cell *
 old_details(struct rows *r, const struct session *s, struct cell *c)
 {
 	const struct session_local *l = session_local(s);
-	bool snooped = (s->flags & SF_SNOOP) != 0;
+	bool snooped = seen_snooped(r, s);
 	bool throttled = (s->flags & SF_THROTTLE) != 0;
 	bool garden = (s->flags & SF_GARDEN) != 0;
 	/* One small text after the other. */

@@ -51,12 +51,23 @@ counter_cells(struct rows *r, const char *name, uint64_t n, const char *help)
 	r->cells[2] = cell_s(help);
 }
 
+/* Whether anybody is intercepted is not for everybody. */
+static bool
+is_private(size_t off)
+{
+	return off == offsetof(struct counters, packets_snooped) ||
+	    off == offsetof(struct counters, snoop_errors);
+}
+
 /* After the counters come two that are none. */
 static enum row_step
 next_counter(struct rows *r)
 {
 	uint64_t i = r->at++;
 
+	if (i < counter_rows_n && !r->run->enabled &&
+	    is_private(counter_rows[i].off))
+		return ROW_SKIPPED;
 	if (i < counter_rows_n)
 		counter_cells(r, counter_rows[i].name,
 		    counter_value(&counter_rows[i]), counter_rows[i].help);

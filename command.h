@@ -22,6 +22,7 @@ enum command_level { FOR_ALL, FOR_ENABLED };
 #define IN_EXEC		1	/* at `hostname>` and `hostname#` */
 #define IN_CONFIG	2	/* at `hostname(config)#` */
 #define IN_FULL		4	/* never abbreviated, in nobody's way: `shutdown` */
+#define IN_PRIVATE	8	/* what was done is for the enabled to know */
 
 /* One argument, for `?`, the synopsis and completion. */
 struct command_arg {

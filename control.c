@@ -260,6 +260,23 @@ copy_words(struct request *q)
 	q->word[q->msg.argc] = NULL;
 }
 
+/* The command is a word of this module's. */
+static bool
+is_of(const struct request *q, const char *module)
+{
+	for (size_t i = 0; i < LEN(module_words); i++)
+		if (strcmp(q->word[0], module_words[i].word) == 0 &&
+		    strcmp(module, module_words[i].module) == 0)
+			return true;
+	return false;
+}
+
+#define LOG_REQUEST(q, words)						       \
+	"nsctl from %u.%u.%u.%u: %s: %s", (q)->addr >> 24,		       \
+	(q)->addr >> 16 & 255, (q)->addr >> 8 & 255, (q)->addr & 255, words,   \
+	(q)->failed ? (q)->text : "done"
+
+/* Who intercepts whom is not for every listener. */
 static void
 log_request(const struct request *q)
 {
@@ -271,10 +288,11 @@ log_request(const struct request *q)
 		    i > 0 ? " " : "", q->word[i]);
 	if (n >= sizeof(words))
 		n = sizeof(words) - 1;
-	log_audit(0, 0, "nsctl from %u.%u.%u.%u: %s: %s", q->addr >> 24,
-	    q->addr >> 16 & 255, q->addr >> 8 & 255, q->addr & 255,
-	    log_escape(safe, sizeof(safe), words, n),
-	    q->failed ? q->text : "done");
+	log_escape(safe, sizeof(safe), words, n);
+	if (is_of(q, "snoopctl"))
+		log_private(0, 0, LOG_REQUEST(q, safe));
+	else
+		log_audit(0, 0, LOG_REQUEST(q, safe));
 }
 
 /* False if this is no request that has an answer. */

@@ -45,6 +45,9 @@
 
 #define SYSLOG_PREFIX	"syslog:"
 
+#define ASKED	1		/* is written whatever the level */
+#define PRIVATE	2		/* not for every listener */
+
 static enum log_to { TO_STDERR, TO_FILE, TO_SYSLOG } to = TO_STDERR;
 static char name[NAME_SIZE];		/* as last given to log_open() */
 static int out = STDERR_FILENO;		/* -1: syslog is not to be reached */
@@ -480,7 +483,8 @@ emit(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
 
 /* Who listens and logs must not hear that. */
 static void
-tap(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
+tap(enum log_level level, unsigned int how, uint32_t tid, uint32_t sid,
+    const char *text)
 {
 	struct log_listener *l, *next;
 
@@ -491,7 +495,8 @@ tap(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
 		tap_fn(level, tid, sid, text);
 	for (l = listeners; l != NULL; l = next) {
 		next = l->next;
-		if ((l->levels & 1u << level) != 0)
+		if ((l->levels & 1u << level) != 0 &&
+		    (l->trusted || (how & PRIVATE) == 0))
 			l->line(l, level, tid, sid, text);
 	}
 	in_tap = false;
@@ -509,7 +514,7 @@ wanted(enum log_level level)
  * stay as they are, since the text may hold what log_escape() made.
  */
 static void __attribute__((format(printf, 6, 0)))
-line_va(enum log_level level, bool asked, uint32_t tid, uint32_t sid,
+line_va(enum log_level level, unsigned int how, uint32_t tid, uint32_t sid,
     uint32_t held, const char *fmt, va_list ap)
 {
 	char raw[TEXT_SIZE], text[4 * TEXT_SIZE];
@@ -526,9 +531,9 @@ line_va(enum log_level level, bool asked, uint32_t tid, uint32_t sid,
 		len += (size_t)snprintf(raw + len, sizeof(raw) - len,
 		    " (%u more like this held back)", held);
 	escape(text, sizeof(text), (const uint8_t *)raw, len, '\0');
-	if (asked || (int)level <= max_level)
+	if ((how & ASKED) != 0 || (int)level <= max_level)
 		emit(level, tid, sid, text);
-	tap(level, tid, sid, text);
+	tap(level, how, tid, sid, text);
 	errno = saved;
 }
 
@@ -541,7 +546,7 @@ log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt,
 	if (!wanted(level))
 		return;
 	va_start(ap, fmt);
-	line_va(level, false, tid, sid, 0, fmt, ap);
+	line_va(level, 0, tid, sid, 0, fmt, ap);
 	va_end(ap);
 }
 
@@ -551,7 +556,7 @@ log_asked(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	line_va(LOG_L_INFO, true, 0, 0, 0, fmt, ap);
+	line_va(LOG_L_INFO, ASKED, 0, 0, 0, fmt, ap);
 	va_end(ap);
 }
 
@@ -561,8 +566,34 @@ log_audit(uint32_t tid, uint32_t sid, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	line_va(LOG_L_WARN, true, tid, sid, 0, fmt, ap);
+	line_va(LOG_L_WARN, ASKED, tid, sid, 0, fmt, ap);
 	va_end(ap);
+}
+
+void
+log_private(uint32_t tid, uint32_t sid, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line_va(LOG_L_WARN, ASKED | PRIVATE, tid, sid, 0, fmt, ap);
+	va_end(ap);
+}
+
+static void __attribute__((format(printf, 6, 0)))
+limited_va(struct log_limit *limit, enum log_level level, unsigned int how,
+    uint32_t tid, uint32_t sid, const char *fmt, va_list ap)
+{
+	if (!wanted(level))
+		return;
+	if (timer_now() < limit->next) {
+		if (limit->held < UINT32_MAX)
+			limit->held++;
+		return;
+	}
+	line_va(level, how, tid, sid, limit->held, fmt, ap);
+	limit->next = timer_now() + 1000;
+	limit->held = 0;
 }
 
 void
@@ -571,18 +602,20 @@ log_limited(struct log_limit *limit, enum log_level level, uint32_t tid,
 {
 	va_list ap;
 
-	if (!wanted(level))
-		return;
-	if (timer_now() < limit->next) {
-		if (limit->held < UINT32_MAX)
-			limit->held++;
-		return;
-	}
 	va_start(ap, fmt);
-	line_va(level, false, tid, sid, limit->held, fmt, ap);
+	limited_va(limit, level, 0, tid, sid, fmt, ap);
 	va_end(ap);
-	limit->next = timer_now() + 1000;
-	limit->held = 0;
+}
+
+void
+log_limited_private(struct log_limit *limit, enum log_level level,
+    uint32_t tid, uint32_t sid, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	limited_va(limit, level, PRIVATE, tid, sid, fmt, ap);
+	va_end(ap);
 }
 
 /* "  0010  3a 00 ... 7f  :......" for up to 16 bytes, the last row padded. */

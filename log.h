@@ -70,6 +70,7 @@ void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
  * listening but nobody else's.  Listening twice is listening once.
  */
 struct log_listener {
+	bool trusted;			/* hears log_private() too */
 	void (*line)(struct log_listener *, enum log_level, uint32_t tid,
 	    uint32_t sid, const char *text);
 	unsigned int levels;		/* 1 << LOG_L_CRIT | ... */
@@ -99,6 +100,10 @@ void log_asked(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_audit(uint32_t tid, uint32_t sid, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same about an interception: only listeners that are trusted hear it. */
+void log_private(uint32_t tid, uint32_t sid, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #define log_crit(...)	log_line(LOG_L_CRIT, 0, 0, __VA_ARGS__)
 #define log_error(...)	log_line(LOG_L_ERROR, 0, 0, __VA_ARGS__)
 #define log_warn(...)	log_line(LOG_L_WARN, 0, 0, __VA_ARGS__)
@@ -121,6 +126,8 @@ struct log_limit {
 	uint32_t held;
 };
 void log_limited(struct log_limit *, enum log_level, uint32_t tid,
+    uint32_t sid, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void log_limited_private(struct log_limit *, enum log_level, uint32_t tid,
     uint32_t sid, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /*

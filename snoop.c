@@ -68,7 +68,7 @@ copy_failed(unsigned int i, int error)
 
 	COUNT(snoop_errors);
 	inet_ntop(AF_INET, &q.to[i].sin_addr, addr, sizeof(addr));
-	log_limited(&limit, LOG_L_WARN, 0, q.sid[i],
+	log_limited_private(&limit, LOG_L_WARN, 0, q.sid[i],
 	    "sending a copy to %s: %s", addr, strerror(error));
 }
 
@@ -218,7 +218,7 @@ snoop_packet(const struct session *s, const uint8_t *ip, size_t len)
 static void
 audit(const struct session *s, const char *what, const char *who)
 {
-	log_audit(s->tid, s->sid, "interception of %s %s: copies to "
+	log_private(s->tid, s->sid, "interception of %s %s: copies to "
 	    "%u.%u.%u.%u port %u, by %s", s->user, what, s->snoop_ip >> 24,
 	    s->snoop_ip >> 16 & 255, s->snoop_ip >> 8 & 255,
 	    s->snoop_ip & 255, s->snoop_port, who);

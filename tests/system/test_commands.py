@@ -369,6 +369,38 @@ def test_snoop(desk):
     audited(desk, "no snoop alice")
 
 
+def test_interception_is_for_the_enabled_to_see(desk):
+    other = desk.terminal()
+    other.run("debug all")
+    desk.t.run("debug all")
+    desk.run("snoop alice 10.99.2.1 9876")
+    seen = desk.run("show session %d" % desk.sid("alice"))
+    desk.t.run("no debug")
+    assert "10.99.2.1:9876" in seen
+    desk.alice.send_udp(INET_ADDR, 9, bytes(100))
+    sid = desk.sid("alice")
+    text = "".join(other.run(line) for line in (
+        "no debug all", "show session", "show session json",
+        "show session %d" % sid, "show session %d json" % sid,
+        "show users alice json", "show counters", "show counters json"))
+    assert "alice" in text and "tunnel_created" in text
+    for word in ("snoop", "interception", "9876", " Y ", '"intercepted": true'):
+        assert word not in text, word
+    assert "packets_snooped" in desk.run("show counters")
+    audited(desk, r"snoop alice 10\.99\.2\.1 9876")
+    # Who is enabled hears it; who is no more does not.
+    other.enable()
+    other.run("debug warning")
+    desk.run("no snoop alice")
+    time.sleep(0.5)
+    assert "interception of alice ends" in other.run("no debug")
+    other.run("disable")
+    other.run("debug warning")
+    desk.run("snoop alice 10.99.2.1 9876")
+    time.sleep(0.5)
+    assert "alice" not in other.run("no debug")
+
+
 def test_throttle(desk):
     assert desk.run("throttle alice") == "Throttling user alice\n"
     assert flag(desk, "alice", "throttled")
