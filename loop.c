@@ -17,7 +17,8 @@
  * in the LOOP_SIGNAL stage.
  *
  * Owns:     the lists of descriptors, hooks and children, the self-pipe, the
- *           signal dispositions that were asked for, and SIGCHLD and SIGPIPE.
+ *           signal dispositions that were asked for, and SIGCHLD, SIGPIPE
+ *           and SIGXFSZ: a file that may not grow is an error like others.
  * Calls:    timer.h, and the callbacks.
  * Lifetime: loop_init() once.  Nodes belong to the callers: a loop_fd until
  *           loop_del(), a loop_child until done(), a loop_hook for ever.
@@ -404,7 +405,7 @@ loop_init(void)
 	self_fd = (struct loop_fd){ .fd = self_pipe[0], .stage = LOOP_SIGNAL,
 	    .readable = signals_ready };
 	return loop_add(&self_fd) && set_signal(SIGCHLD, catch_signal) &&
-	    set_signal(SIGPIPE, SIG_IGN);
+	    set_signal(SIGPIPE, SIG_IGN) && set_signal(SIGXFSZ, SIG_IGN);
 }
 
 /*

@@ -7,6 +7,7 @@ says whether accounting went on: one Start and one Stop a session.
 
 import os
 import re
+import resource
 import signal
 import time
 
@@ -252,17 +253,24 @@ def test_old_state_is_refused(world):
     lns.wait_log("saved state %s refused: it is too old" % re.escape(state))
 
 
-def test_state_that_cannot_be_saved(world):
+@pytest.mark.parametrize("why", ["a directory", "no room"])
+def test_state_that_cannot_be_saved(world, why):
     """The sessions end as without save_state: their Stops are sent."""
     lns, book, state = start(world)
-    come_up(world, 10, 1)
-    os.makedirs(state)
+    come_up(world, 50, 1)
+    if why == "a directory":
+        os.makedirs(state)
+    else:
+        room = os.path.getsize(lns.logfile) + 2000      # it logs into a file
+        resource.prlimit(lns.pid, resource.RLIMIT_FSIZE, (room, room))
     lns.expected_exit = True
     terminate(lns)
     assert "state cannot be saved" in lns.log()
+    if why == "no room":
+        assert not os.listdir(os.path.dirname(state))
     after = book.end()
     assert (after["accounting"]["starts"], after["accounting"]["stops"]) \
-        == (10, 10)
+        == (50, 50)
 
 
 def killed(world, sessions, tunnels):

@@ -664,6 +664,27 @@ test_child_inherits_nothing(void **state)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	status = shell("kill -PIPE $$; exit 0", -1);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+	status = shell("kill -XFSZ $$; exit 0", -1);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+}
+
+/* A limit on the size of files (LimitFSIZE=) ends nobody. */
+static void
+test_a_file_that_may_not_grow_is_an_error(void **state)
+{
+	const struct rlimit none = { 0, RLIM_INFINITY };
+	FILE *f = tmpfile();
+	struct rlimit old;
+	int error;
+
+	(void)state;
+	assert_non_null(f);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	error = write(fileno(f), "x", 1) < 0 ? errno : 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	fclose(f);
+	assert_int_equal(error, EFBIG);
 }
 
 /* A child of a daemon with scheduler_fifo runs like any other process. */
@@ -890,6 +911,8 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup(test_child_is_this_program, fresh),
 		cmocka_unit_test_setup(test_child_stdin, fresh),
 		cmocka_unit_test_setup(test_child_inherits_nothing, fresh),
+		cmocka_unit_test_setup(
+		    test_a_file_that_may_not_grow_is_an_error, fresh),
 		cmocka_unit_test_setup(test_child_is_not_realtime, fresh),
 		cmocka_unit_test_setup(test_many_children_at_once, fresh),
 		cmocka_unit_test_setup(test_child_started_again_by_done,
