@@ -191,17 +191,17 @@ wanted_rates(struct command_run *run, struct rates *r)
 		command_print(run, "Specify username\n");
 		return false;
 	}
+	/* The global setting comes first, a rate of one's own or not. */
+	if (lns.config.throttle_speed == 0) {
+		command_print(run, "Throttling is off: set throttle_speed "
+		    "first\n");
+		return false;
+	}
 	if (run->argc > 2)
 		return directions(run, r);
-	if (run->argc == 2) {
-		if (!word_number(run->argv[1], RATE_MAX, &r->in))
-			return bad_rate(run, run->argv[1]);
-	} else if (lns.config.throttle_speed == 0) {
-		command_print(run, "Throttling is off: set throttle_speed, or "
-		    "give a rate\n");
-		return false;
-	} else
-		r->in = (uint32_t)lns.config.throttle_speed;
+	r->in = (uint32_t)lns.config.throttle_speed;
+	if (run->argc == 2 && !word_number(run->argv[1], RATE_MAX, &r->in))
+		return bad_rate(run, run->argv[1]);
 	r->out = r->in;
 	return true;
 }

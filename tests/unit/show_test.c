@@ -1034,8 +1034,13 @@ throttle(void **state)
 
 	(void)state;
 	assert_prints(do_throttle, "", "Specify username\n");
-	assert_prints(do_throttle, "alice", "Throttling is off: set "
-	    "throttle_speed, or give a rate\n");
+	assert_prints(do_throttle, "alice",
+	    "Throttling is off: set throttle_speed first\n");
+	assert_prints(do_throttle, "alice 128",
+	    "Throttling is off: set throttle_speed first\n");
+	assert_prints(do_throttle, "alice in 128 out 512",
+	    "Throttling is off: set throttle_speed first\n");
+	assert_false(s->flags & SF_THROTTLE);
 	lns.config.throttle_speed = 64;
 	assert_prints(do_throttle, "bob", "User bob is not connected\n");
 	assert_prints(do_throttle, "alice", "Throttling user alice\n");
