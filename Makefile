@@ -52,7 +52,7 @@ MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  throttle snoop tun icmp
 SERVICES = reload stop speed cleanup process privs notify control plugins \
 	  users command cli_telnet cli_filter cli cli_term cli_word cli_rows \
-	  cli_session cli_show cli_stat cli_do state acctfile
+	  cli_session cli_show cli_stat cli_do state acctfile confwrite
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o

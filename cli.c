@@ -71,6 +71,7 @@
 #define CHANNEL_BUF	(128 * 1024)	/* bytes on their way to a terminal */
 #define OUT_MAX		(1024 * 1024)	/* bytes of one slice */
 #define SENDS		16		/* messages to a terminal and turn */
+#define NAP_MS		10		/* for a command that waits */
 #define TURN_USEC	1000		/* for all terminals; then packets */
 #define WORDS_MAX	64		/* of a command line */
 #define WIDTH_MAX	1000
@@ -106,6 +107,7 @@ struct terminal {
 	bool running;
 	bool done;			/* all output is made */
 	struct command_run run;
+	struct timer nap_timer;
 	char *argv[WORDS_MAX];
 	char line[CLI_LINE_MAX];
 	char *out;
@@ -303,6 +305,7 @@ run_end(struct terminal *t)
 {
 	void (*end)(struct command_run *) = t->run.end;
 
+	timer_disarm(&t->nap_timer);
 	t->run.more = NULL;
 	t->run.end = NULL;
 	if (end != NULL)
@@ -916,6 +919,23 @@ send_done(struct terminal *t)
 	return true;
 }
 
+static void
+nap_over(struct timer *timer)
+{
+	struct terminal *t = timer_owner(timer, struct terminal, nap_timer);
+
+	t->channel.want_write = t->running;
+}
+
+/* The command has nothing to say yet. */
+static void
+nap(struct terminal *t)
+{
+	t->run.wait = false;
+	t->channel.want_write = false;
+	timer_arm(&t->nap_timer, NAP_MS);
+}
+
 /* A slice is made when the one before it is on its way, one a turn. */
 static void
 make_output(struct terminal *t)
@@ -928,6 +948,8 @@ make_output(struct terminal *t)
 		command_print(&t->run, "%s", cut);
 	} else if (!t->run.more(&t->run))
 		t->run.more = NULL;
+	else if (t->run.wait)
+		nap(t);
 }
 
 /* What is made goes out, and when it is, one slice more is made. */
@@ -1050,6 +1072,7 @@ terminal_new(int conn, const struct sockaddr_in *peer)
 	t->login_timer.fire = login_late;
 	t->kill_timer.fire = kill_terminal;
 	t->answer_timer.fire = answer_failure;
+	t->nap_timer.fire = nap_over;
 	return t;
 }
 

@@ -21,6 +21,7 @@
 
 #include "cli_word.h"
 #include "command.h"
+#include "confwrite.h"
 #include "l2tp_proto.h"
 #include "log.h"
 #include "plugins.h"
@@ -400,14 +401,27 @@ do_drop_user(struct command_run *run)
 
 /* --- configuration ------------------------------------------------------ */
 
+static bool
+write_more(struct command_run *run)
+{
+	char err[512];
+
+	run->wait = !config_written(err, sizeof(err));
+	if (err[0] != '\0')
+		command_print(run, "Error writing configuration: %s\n", err);
+	return run->wait;
+}
+
 void
 do_write_memory(struct command_run *run)
 {
-	char err[256];
+	char err[512];
 
 	command_audit(run, "write memory");
 	command_print(run, "Writing configuration\n");
-	if (!config_write(err, sizeof(err)))
+	if (config_write(err, sizeof(err)))
+		run->more = write_more;
+	else
 		command_print(run, "Error writing configuration: %s\n", err);
 }
 

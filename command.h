@@ -75,9 +75,11 @@ struct command_run {
 	 * whenever there is room for output, does a bounded piece of work (at
 	 * most a few hundred rows) and returns true while there is more to
 	 * come.  `at` and `data` are its own; `end`, if set, runs once when the
-	 * command is over or the terminal is gone, and frees data.
+	 * command is over or the terminal is gone, and frees data.  `more` may
+	 * set `wait` when it has nothing yet: it is asked again in a moment.
 	 */
 	bool (*more)(struct command_run *);
+	bool wait;
 	uint64_t at;
 	void *data;
 	void (*end)(struct command_run *);

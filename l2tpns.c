@@ -24,6 +24,7 @@
 #include "acctfile.h"
 #include "cleanup.h"
 #include "cli.h"
+#include "confwrite.h"
 #include "control.h"
 #include "digest.h"
 #include "forward.h"
@@ -287,6 +288,7 @@ main(int argc, char **argv)
 	int status;
 
 	if (cli_child(argv[0], &status) ||
+	    config_write_child(argc, argv, &status) ||
 	    acctfile_child(argc, argv, &status))
 		return status;
 	/* select() knows 1024 descriptors: whoever started us may keep his. */

@@ -13,10 +13,6 @@
  * itself; that two keys do not fit each other is said, not refused, since a
  * pasted configuration has to get from one state to another line by line.
  *
- * What is written goes to a new file, to the disk, and then takes the old
- * one's name: a full disk or a power cut leaves the old file or the new one,
- * never half of either.
- *
  * Owns:     lns.config, `wanted`, the list of plugins in the file.
  * Calls:    config.c for the text; log, tun, radius, ippool, secrets, users,
  *           cli and session for what a new value means to them.
@@ -25,7 +21,6 @@
 #include "reload.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -130,6 +125,12 @@ set_etcdir(const char *file)
 	else
 		snprintf(lns.etcdir, sizeof(lns.etcdir), "%.*s",
 		    slash == file ? 1 : (int)(slash - file), file);
+}
+
+const char *
+config_file(void)
+{
+	return args.file;
 }
 
 const char *
@@ -605,145 +606,5 @@ config_line(size_t i, bool secrets, char *dst, size_t size)
 	if (i > 0 && plugin_line(i - 1) == NULL)
 		return false;
 	snprintf(dst, size, "# end");
-	return true;
-}
-
-/*
- * Gives the new file what the old one has of mode and owner.  After `setuid`
- * that may not be possible: a file that changes hands unasked is worse than
- * one that is not written.  Its group may change where it is of no account.
- */
-static bool
-keep_owner(int fd, const struct stat *old)
-{
-	bool group_counts = (old->st_mode >> 3 & ~old->st_mode & 7) != 0;
-	struct stat new;
-
-	if (fstat(fd, &new) != 0)
-		return false;
-	if ((new.st_uid != old->st_uid || new.st_gid != old->st_gid) &&
-	    fchown(fd, old->st_uid, old->st_gid) != 0 &&
-	    (new.st_uid != old->st_uid || group_counts))
-		return false;
-	return fchmod(fd, old->st_mode & 07777) == 0;
-}
-
-/* Opens the new file.  -1 with a reason. */
-static int
-open_new(const char *path, const char *tmp, char *err, size_t errlen)
-{
-	struct stat st;
-	bool old = stat(path, &st) == 0;
-	int fd;
-
-	if (old && !S_ISREG(st.st_mode)) {
-		fail(err, errlen, "%s: not a regular file", path);
-		return -1;
-	}
-	if (unlink(tmp) < 0 && errno != ENOENT) {
-		fail(err, errlen, "%s: %s", tmp, strerror(errno));
-		return -1;
-	}
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd < 0) {
-		fail(err, errlen, "%s: %s", tmp, strerror(errno));
-		return -1;
-	}
-	if (!old || keep_owner(fd, &st))
-		return fd;
-	fail(err, errlen, "%s belongs to user %u, group %u, and this process "
-	    "cannot make such a file: %s", path, st.st_uid, st.st_gid,
-	    strerror(errno));
-	close(fd);
-	unlink(tmp);
-	return -1;
-}
-
-/* All lines, and to the disk.  False with errno set; closes fd in any case. */
-static bool
-write_lines(int fd)
-{
-	static char line[CONFIG_LINE];
-	FILE *f = fdopen(fd, "w");
-	int saved;
-
-	if (f == NULL) {
-		close(fd);
-		return false;
-	}
-	for (size_t i = 0; config_line(i, true, line, sizeof(line)); i++)
-		fprintf(f, "%s\n", line);
-	if (fflush(f) == 0 && !ferror(f) && fsync(fileno(f)) == 0)
-		return fclose(f) == 0;
-	saved = errno;
-	fclose(f);
-	errno = saved;
-	return false;
-}
-
-/* The new name is on the disk when the directory is. */
-static bool
-sync_directory(const char *path)
-{
-	char dir[PATH_MAX];
-	int fd, status;
-
-	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path) + 1,
-	    path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	status = fsync(fd);
-	close(fd);
-	return status == 0;
-}
-
-/*
- * Where startup-config really lies, so that a link stays a link.  One that
- * leads nowhere is not for us to guess at; a file that is not there yet is
- * made where it is looked for.
- */
-static bool
-real_path(char path[PATH_MAX], char *err, size_t errlen)
-{
-	struct stat st;
-
-	if (realpath(args.file, path) != NULL)
-		return true;
-	if (errno != ENOENT || lstat(args.file, &st) == 0)
-		return fail(err, errlen, "%s: %s", args.file, strerror(errno));
-	if (realpath(lns.etcdir, path) == NULL || strlen(path) +
-	    strlen(args.file) + 2 > PATH_MAX)
-		return fail(err, errlen, "%s: %s", lns.etcdir,
-		    strerror(errno));
-	strcat(path, "/");
-	strcat(path, strrchr(args.file, '/') != NULL ?
-	    strrchr(args.file, '/') + 1 : args.file);
-	return true;
-}
-
-bool
-config_write(char *err, size_t errlen)
-{
-	char path[PATH_MAX], tmp[PATH_MAX + 8];
-	int fd;
-
-	if (!real_path(path, err, errlen))
-		return false;
-	snprintf(tmp, sizeof(tmp), "%s.new", path);
-	fd = open_new(path, tmp, err, errlen);
-	if (fd < 0)
-		return false;
-	if (!write_lines(fd) || rename(tmp, path) < 0) {
-		fail(err, errlen, "%s: %s; the old file is as it was", path,
-		    strerror(errno));
-		unlink(tmp);
-		return false;
-	}
-	if (!sync_directory(path))
-		log_warn("%s: the directory could not be synced: %s", path,
-		    strerror(errno));
-	err[0] = '\0';
 	return true;
 }

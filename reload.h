@@ -57,12 +57,8 @@ bool config_set_live(const char *key, const char *value, char *msg,
  */
 bool config_line(size_t i, bool secrets, char *dst, size_t size);
 
-/*
- * Writes it to startup-config: to a new file beside it, synced, renamed over
- * the old one, whose mode and owner it keeps.  A symbolic link is followed.
- * False with a reason in err; the old file is whole then.
- */
-bool config_write(char *err, size_t errlen);
+/* The path of startup-config, as it was given. */
+const char *config_file(void);
 
 /* Says in the log what a user who is not root will miss. */
 void config_check_access(void);

@@ -45,7 +45,7 @@ fuzz_offload_OBJS = $(offload_test_OBJS)
 forward_io_test_OBJS = $(forward_test_OBJS)
 forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
 speed_test_OBJS = speed.o counters.o log.o timer.o
-reload_test_OBJS = reload.o config.o log.o timer.o
+reload_test_OBJS = reload.o confwrite.o loop.o config.o log.o timer.o
 throttle_test_OBJS = throttle.o table.o timer.o counters.o
 throttle_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc
 privs_test_OBJS = privs.o

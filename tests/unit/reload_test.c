@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "confwrite.h"
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -161,6 +162,19 @@ get(const char *path)
 	return text;
 }
 
+/* As the process of `write memory` does it. */
+static bool
+write_memory(void)
+{
+	int text = config_text();
+	bool ok;
+
+	assert_true(text >= 0);
+	ok = config_save(text, file, msg, sizeof(msg));
+	close(text);
+	return ok;
+}
+
 /* Starts with this startup-config; what it logs is of no interest. */
 static void
 begin(const char *text)
@@ -240,7 +254,7 @@ refused(const char *key, const char *value)
 static void
 write_and_reload(void)
 {
-	if (!config_write(msg, sizeof(msg)))
+	if (!write_memory())
 		fail_msg("%s", msg);
 	if (!config_reload(msg, sizeof(msg)))
 		fail_msg("%s", msg);
@@ -301,7 +315,7 @@ test_every_key(void **state)
 		} else
 			assert_string_equal(in_force, want);
 
-		if (!config_write(msg, sizeof(msg)))
+		if (!write_memory())
 			fail_msg("%s", msg);
 		begin(get(file));
 		assert_string_equal(shown(k->name), want);
@@ -433,7 +447,7 @@ test_random_configurations(void **state)
 				    sizeof(msg));
 		was = lns.config;
 		all_lines(before, sizeof(before));
-		if (!config_write(msg, sizeof(msg)))
+		if (!write_memory())
 			fail_msg("%s", msg);
 		assert_string_equal(get(file), before);
 		begin(before);
@@ -656,13 +670,13 @@ test_plugins_are_kept(void **state)
 	(void)state;
 	begin("load plugin \"garden\"\nload plugin autosnoop\n");
 	config_start_files();
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_non_null(strstr(get(file), "# Plugins\n"
 	    "load plugin \"garden\"\nload plugin \"autosnoop\"\n# end\n"));
 	/* A reload that fails does not lose them. */
 	put("startup-config", "set debug 9\n");
 	assert_false(config_reload(msg, sizeof(msg)));
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_non_null(strstr(get(file), "load plugin \"garden\"\n"));
 	put("startup-config", "load plugin autosnoop\n");
 	assert_true(config_reload(msg, sizeof(msg)));
@@ -683,7 +697,7 @@ test_write_keeps_mode_and_owner(void **state)
 		assert_int_equal(chown(file, 12, 34), 0);
 	assert_int_equal(stat(file, &before), 0);
 	set("debug", "1");
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_int_equal(stat(file, &after), 0);
 	assert_int_equal(after.st_mode, before.st_mode);
 	assert_int_equal(after.st_uid, before.st_uid);
@@ -692,7 +706,7 @@ test_write_keeps_mode_and_owner(void **state)
 	assert_int_not_equal(after.st_ino, before.st_ino);
 	/* Where there was none, nobody else may read it. */
 	assert_int_equal(unlink(file), 0);
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_int_equal(stat(file, &after), 0);
 	assert_int_equal(after.st_mode & 07777, 0600);
 }
@@ -710,17 +724,17 @@ test_write_through_a_link(void **state)
 	assert_int_equal(rename(file, real), 0);
 	assert_int_equal(symlink("elsewhere/config", file), 0);
 	set("debug", "4");
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_int_equal(lstat(file, &st), 0);
 	assert_true(S_ISLNK(st.st_mode));
 	assert_non_null(strstr(get(real), "set debug 4\n"));
 	/* Links that lead nowhere, or to what is no file. */
 	assert_int_equal(unlink(real), 0);
-	assert_false(config_write(msg, sizeof(msg)));
+	assert_false(write_memory());
 	assert_non_null(strstr(msg, file));
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(symlink("/dev/null", file), 0);
-	assert_false(config_write(msg, sizeof(msg)));
+	assert_false(write_memory());
 	assert_non_null(strstr(msg, "not a regular file"));
 	assert_int_equal(stat("/dev/null", &st), 0);
 	assert_true(S_ISCHR(st.st_mode));
@@ -737,11 +751,11 @@ test_write_beside_a_trap(void **state)
 	snprintf(victim, sizeof(victim), "%s/victim", dir);
 	snprintf(trap, sizeof(trap), "%s.new", file);
 	assert_int_equal(symlink(victim, trap), 0);
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	assert_string_equal(get(victim), "precious");
 	assert_int_equal(access(trap, F_OK), -1);
 	assert_int_equal(mkdir(trap, 0700), 0);
-	assert_false(config_write(msg, sizeof(msg)));
+	assert_false(write_memory());
 	assert_int_equal(rmdir(trap), 0);
 }
 
@@ -753,12 +767,15 @@ test_write_to_a_full_disk(void **state)
 	static char before[256 * 1024];
 	struct stat st;
 	char trap[160];
+	int text;
 
 	(void)state;
 	set("debug", "1");
-	assert_true(config_write(msg, sizeof(msg)));
+	assert_true(write_memory());
 	strcpy(before, get(file));
 	set("debug", "2");
+	text = config_text();
+	assert_true(text >= 0);
 	snprintf(trap, sizeof(trap), "%s.new", file);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	signal(SIGXFSZ, SIG_IGN);
@@ -767,17 +784,18 @@ test_write_to_a_full_disk(void **state)
 		small.rlim_cur = n;
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 		msg[0] = '\0';
-		assert_false(config_write(msg, sizeof(msg)));
+		assert_false(config_save(text, file, msg, sizeof(msg)));
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 		assert_non_null(strstr(msg, "old file is as it was"));
 		assert_string_equal(get(file), before);
 		assert_int_equal(stat(trap, &st), -1);
 	}
-	assert_true(config_write(msg, sizeof(msg)));
+	close(text);
+	assert_true(write_memory());
 	assert_non_null(strstr(get(file), "set debug 2\n"));
 }
 
-/* config_write() by another user, as after setuid; what it says. */
+/* The same by another user, as after setuid; what it says. */
 static const char *
 write_as_nobody(void)
 {
@@ -788,7 +806,7 @@ write_as_nobody(void)
 	pid = fork();
 	if (pid == 0) {
 		bool ok = setegid(65534) == 0 && seteuid(65534) == 0 &&
-		    config_write(msg, sizeof(msg));
+		    write_memory();
 
 		_exit(ok ? 0 : strstr(msg, "cannot make such a file") ? 1 :
 		    strstr(msg, "Permission denied") ? 2 : 3);

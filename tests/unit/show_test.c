@@ -16,6 +16,7 @@
 
 #include "cli_rows.h"
 #include "command.h"
+#include "confwrite.h"
 #include "ippool.h"
 #include "log.h"
 #include "loop.h"
@@ -316,11 +317,21 @@ config_line(size_t i, bool secrets, char *dst, size_t size)
 	return i < 3;
 }
 
+static int writing;		/* how often it is not over yet */
+
 bool
 config_write(char *err, size_t errlen)
 {
-	snprintf(err, errlen, "%s", told);
-	return told[0] == '\0';
+	snprintf(err, errlen, "is not even begun");
+	writing = 3;
+	return strcmp(told, "busy") != 0;
+}
+
+bool
+config_written(char *err, size_t errlen)
+{
+	snprintf(err, errlen, "%s", --writing > 0 ? "" : told);
+	return writing <= 0;
 }
 
 bool
