@@ -558,6 +558,7 @@ ippool_take(const char *user, uint32_t sid)
 {
 	struct slot *s;
 
+	COUNT(call_assign_ip_address);
 	if (pool.by_addr == NULL)
 		return 0;
 	s = choose_own(user);
@@ -596,6 +597,7 @@ ippool_release(uint32_t addr, const char *user)
 	struct slot *s = find_slot(addr);
 	uint64_t now = timer_now();
 
+	COUNT(call_free_ip_address);
 	if (s == NULL || s->sid == 0)
 		return;
 	pool.used--;
