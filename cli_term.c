@@ -694,18 +694,16 @@ rest_of_line(const char *p, int n, char *dst, size_t size)
 	dst[len] = '\0';
 }
 
-static int
-do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
+static void
+ask_daemon(struct cli_def *cli, const char *command,
+    const struct cli_pipeline_stage *stage)
 {
-	struct cli_pipeline *pipeline = cli->pipeline;
 	uint8_t msg[CLI_MSG_MAX];
 	struct wr w = wr_init(msg, sizeof(msg));
 	char args[CLI_LINE_MAX];
 
-	(void)argv;
-	(void)argc;
-	rest_of_line(pipeline->cmdline, pipeline->current_stage->first_optarg,
-	    args, sizeof(args));
+	rest_of_line(cli->pipeline->cmdline, stage->first_optarg, args,
+	    sizeof(args));
 	telnet_unhide(args);
 	wr_u8(&w, CLI_COMMAND);
 	wr_u8(&w, cli->mode == MODE_EXEC ? IN_EXEC : IN_CONFIG);
@@ -716,7 +714,65 @@ do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 	tell(msg, wr_done(&w));
 	hear_output(cli);
 	at_prompt(cli);
+}
+
+static int
+do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
+{
+	(void)argv;
+	(void)argc;
+	ask_daemon(cli, command, cli->pipeline->current_stage);
 	return CLI_OK;
+}
+
+/* ---- what libcli says itself ---- */
+
+/*
+ * A line that begins with # or ! is a comment, here as in the file: what
+ * `show running-config` shows may be pasted.
+ */
+static bool
+is_comment(const char *text)
+{
+	static const char invalid[] = "Invalid command \"";
+	size_t len = sizeof(invalid) - 1;
+
+	return strncmp(text, invalid, len) == 0 &&
+	    (text[len] == '#' || text[len] == '!');
+}
+
+/* The command of the line under way that lacks an argument; NULL: none does. */
+static struct cli_pipeline_stage *
+lacking(const struct cli_def *cli, const char *text)
+{
+	static const char missing[] =
+	    "Incomplete command, missing required argument ";
+	struct cli_pipeline_stage *stage;
+	char end[NODE_MAX];
+	size_t len;
+
+	if (cli->pipeline == NULL || cli->pipeline->num_stages < 1 ||
+	    strncmp(text, missing, sizeof(missing) - 1) != 0)
+		return NULL;
+	stage = &cli->pipeline->stage[0];
+	if (stage->command == NULL)
+		return NULL;
+	snprintf(end, sizeof(end), " '%s'", stage->command->command);
+	len = strlen(end);
+	return strlen(text) > len &&
+	    strcmp(text + strlen(text) - len, end) == 0 ? stage : NULL;
+}
+
+/* Each line that goes out; what is missing the command itself says best. */
+static void
+print_line(struct cli_def *cli, const char *text)
+{
+	struct cli_pipeline_stage *stage = lacking(cli, text);
+
+	if (stage != NULL)
+		ask_daemon(cli, stage->command->full_command_name, stage);
+	else if (!is_comment(text) && cli->client != NULL)
+		fprintf(cli->client, "%s\r\n", text);
 }
 
 /* ---- libcli's tree ---- */
@@ -1009,6 +1065,7 @@ make_cli(const char *hostname, bool login)
 			return NULL;
 	cli_set_hostname(cli, hostname);
 	cli_telnet_protocol(cli, 0);
+	cli_print_callback(cli, print_line);
 	cli_set_enable_callback(cli, check_enable);
 	if (login)
 		cli_set_auth_callback(cli, check_login);

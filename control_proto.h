@@ -13,9 +13,10 @@
  *	u16 magic 0x9013 | u8 type | u8 argc | (u8 length, octets)... | 0xff
  *
  * Signed, of 3.0: version 2's body behind a head and before a MAC, the first
- * 16 octets of HMAC-SHA256 over a label and all that precedes the MAC.  The
- * label differs between requests and responses, so that neither is ever taken
- * for the other.  The sequence is the sender's clock, microseconds since 1970;
+ * 16 octets of HMAC-SHA256, keyed with the secret's characters, over a label
+ * with the NUL that ends it and then all that precedes the MAC.  The label
+ * differs between requests and responses, so that neither is ever taken for
+ * the other.  The sequence is the sender's clock, microseconds since 1970;
  * a response repeats the sequence and the id of its request:
  *
  *	u16 magic 0x9014 | u64 sequence | u32 id |

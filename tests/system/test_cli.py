@@ -199,6 +199,43 @@ def test_lines_as_scripts_send_them(net, daemon, terminals):
         assert "L2TPNS" in t.expect_end()
 
 
+def test_running_config_can_be_pasted(net, daemon, terminals):
+    daemon(users=USERS, argv=["-h", "lns1"])
+    t = enabled(terminals, net.lns)
+    whole = t.run("show running-config")
+    t.type("configure terminal\r")
+    t.expect(r"\(config\)# $")
+    for line in whole + ["! don't | (", "  #what", "#"]:
+        said = t.run(line)
+        if line.lstrip()[0] in "#!":
+            assert said == [], line
+        else:
+            assert said[0].startswith("Setting \"%s\"" % line.split()[1])
+    assert t.run("end") == []
+    assert t.run("show running-config") == whole
+
+
+def test_what_a_command_lacks(net, daemon, terminals):
+    daemon(users=USERS, argv=["-h", "lns1"])
+    t = enabled(terminals, net.lns)
+    for line, said in (
+            ("snoop", "Specify username ip port"),
+            ("throttle", "Specify username"),
+            ("drop session", "Specify a session ID"),
+            ("drop tunnel | include a", "Specify a tunnel ID")):
+        assert t.run(line) == [said]
+    assert t.run("show version | include") == [
+        "Incomplete command, missing required argument 'TEXT' for command "
+        "'include'"]
+    t.type("configure terminal\r")
+    t.expect(r"\(config\)# $")
+    for line, said in (("set", "Specify variable and value"),
+                       ("set debug", "Specify variable and value"),
+                       ("load plugin", "Specify a plugin to load"),
+                       ("remove plugin", "Specify a plugin to remove")):
+        assert t.run(line) == [said]
+
+
 def test_quotes_and_question_marks(net, daemon, terminals):
     one = daemon(users="joe:secret\nann:?what? is\nenable:en?\n",
                  argv=["-h", "lns1"])
