@@ -694,8 +694,10 @@ open_socket(char *err, size_t errlen)
 	error = errno;
 	snprintf(err, errlen, "UDP socket, %u.%u.%u.%u port %d: %s%s",
 	    addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255,
-	    L2TP_PORT, strerror(error), error == EADDRINUSE ?
-	    " (is another L2TP server running?)" : "");
+	    L2TP_PORT, strerror(error),
+	    error == EADDRINUSE ? " (is another L2TP server running?)" :
+	    error == EADDRNOTAVAIL ? " (no interface has this bind_address)" :
+	    "");
 	if (fd >= 0)
 		close(fd);
 	return -1;

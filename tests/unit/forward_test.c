@@ -1073,6 +1073,10 @@ test_port_in_use(void **state)
 	lns.config.bind_address = INADDR_LOOPBACK;
 	assert_false(forward_init(-1, err, sizeof(err)));
 	assert_non_null(strstr(err, "127.0.0.1 port 1701"));
+	lns.config.bind_address = 0xcb007109;	/* 203.0.113.9 */
+	assert_false(forward_init(-1, err, sizeof(err)));
+	assert_non_null(strstr(err, "no interface has"));
+	lns.config.bind_address = INADDR_LOOPBACK;
 	close(fd);
 	assert_true(forward_init(-1, err, sizeof(err)));
 	close_all();
