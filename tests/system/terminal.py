@@ -14,6 +14,11 @@ TELNET = re.compile(rb"\xff\xfa.*?\xff\xf0|\xff[\xfb-\xfe].|\xff[^\xff]", re.S)
 PROMPT = re.compile(rb"(?:^|\n)[^\s>#]+(?:\(config\))?[>#] $")
 
 
+def plain(octets):
+    """What was printed, without telnet's own."""
+    return TELNET.sub(b"", octets).replace(b"\r", b"")
+
+
 class Terminal:
     """Logs in with (user, password) if given, else expects not to have to."""
 
@@ -21,7 +26,7 @@ class Terminal:
         self.socket = space.socket(kind=socket.SOCK_STREAM)
         self.socket.settimeout(seconds)
         self.socket.connect((address, 23))
-        self.buffer = b""
+        self.buffer = bytearray()
         if login is not None:
             self.read(re.compile(rb"[Uu]sername: $"))
             self.send(login[0])
@@ -33,19 +38,20 @@ class Terminal:
         self.socket.sendall(line.encode() + b"\r\n")
 
     def read(self, pattern, seconds=60):
-        """Up to and with what matches; telnet's own taken out."""
+        """Up to and with what matches at the end; telnet's own taken out."""
         end = time.monotonic() + seconds
         while True:
-            text = TELNET.sub(b"", self.buffer).replace(b"\r", b"")
-            if pattern.search(text[-200:]):
-                self.buffer = b""
+            if pattern.search(plain(self.buffer[-1024:])[-200:]):
+                text = plain(self.buffer)
+                self.buffer = bytearray()
                 return text
             if time.monotonic() > end:
-                raise TimeoutError("no %r in %r" % (pattern.pattern,
-                                                    text[-2000:]))
+                raise TimeoutError("no %r in %r" % (
+                    pattern.pattern, plain(self.buffer)[-2000:]))
             more = self.socket.recv(65536)
             if not more:
-                raise EOFError("closed after %r" % text[-2000:])
+                raise EOFError("closed after %r" %
+                               plain(self.buffer)[-2000:])
             self.buffer += more
 
     def prompt(self, seconds=60):
