@@ -265,6 +265,7 @@ set_barrier(struct gro *g, const struct flow *f)
 	g->barrier[f->hosts % GRO_BUCKETS] = (uint16_t)(g->ngroups + 1);
 }
 
+/* The newest group of a flow is the only one that may still be open. */
 static struct gro_group *
 find_group(struct gro *gro, const struct flow *f)
 {
@@ -274,8 +275,8 @@ find_group(struct gro *gro, const struct flow *f)
 	for (; i > barrier; i = gro->group[i - 1].same_bucket) {
 		struct gro_group *g = &gro->group[i - 1];
 
-		if (g->open && same_flow(g, gro->packet[g->first].ip, f))
-			return g;
+		if (same_flow(g, gro->packet[g->first].ip, f))
+			return g->open ? g : NULL;
 	}
 	return NULL;
 }

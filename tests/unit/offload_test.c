@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "cksum.h"
@@ -453,6 +454,49 @@ a_fragment_of_others_is_no_barrier(void **state)
 	assert_int_equal(join_all(9), 5);
 }
 
+/* CPU time of joining a full batch of one flow, the best of a few. */
+static clock_t
+time_of_a_batch(struct gro *g, size_t tail)
+{
+	static uint8_t packet[GRO_PACKETS][200];
+	struct shape s = { .payload = 100 };
+	clock_t best = 0, took;
+
+	for (size_t i = 0; i < GRO_PACKETS; i++, s.id++) {
+		s.payload = i % 2 == 0 ? 100 : tail;
+		make(&big, &s);
+		memcpy(packet[i], big.b, big.len);
+	}
+	for (int round = 0; round < 20; round++) {
+		took = clock();
+		for (int i = 0; i < 10; i++) {
+			gro_reset(g);
+			for (size_t n = 0; n < GRO_PACKETS; n++)
+				gro_add(g, packet[n], n % 2 == 0 ? 128 :
+				    28 + tail);
+		}
+		took = clock() - took;
+		if (round == 0 || took < best)
+			best = took;
+	}
+	return best;
+}
+
+/* Else a batch would cost the square of what one flow's short runs are. */
+static void
+runs_that_are_over_cost_the_next_nothing(void **state)
+{
+	static struct gro g = { .tcp = true, .udp = true };
+	clock_t longest, pairs;
+
+	(void)state;
+	longest = time_of_a_batch(&g, 100);
+	assert_int_equal(g.ngroups, GRO_PACKETS / 64);
+	pairs = time_of_a_batch(&g, 50);
+	assert_int_equal(g.ngroups, GRO_PACKETS / 2);
+	assert_true(pairs < longest * 4);
+}
+
 /* Anything at all, from a few flows that go on, jump, and are broken. */
 static void
 random_batches_come_out_as_they_went_in(void **state)
@@ -515,6 +559,7 @@ main(void)
 		cmocka_unit_test(no_more_than_64_datagrams_are_joined),
 		cmocka_unit_test(nothing_overtakes_what_hides_its_ports),
 		cmocka_unit_test(a_fragment_of_others_is_no_barrier),
+		cmocka_unit_test(runs_that_are_over_cost_the_next_nothing),
 		cmocka_unit_test(random_batches_come_out_as_they_went_in),
 	};
 
