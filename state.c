@@ -13,7 +13,10 @@
  * name, so that it is never used twice; it is ours by owner and mode, and whole
  * by its SHA-256.  Then the records, read twice: the first
  * reading looks at each and at how they fit together, and touches nothing; the
- * second builds.  Should memory end half way, all is taken back again.
+ * second builds.  Should memory end half way, all is taken back again.  What
+ * is true but cannot be carried on, for its age or since the configuration has
+ * no room for it now, is refused as well; but these sessions are ours and have
+ * ended, so their accounts are closed, and records that wait are still sent.
  *
  * What is only half set up is not saved, since nothing would be gained: a LAC
  * or subscriber that is told to begin again does so at once.
@@ -332,6 +335,7 @@ struct survey {
 	uint8_t tids[65536 / 8], local_ids[65536 / 8];
 	struct keys local, peer, prefixes, records;
 	const char *why;
+	const char *unfit;		/* true, but not to be carried on */
 };
 
 /* A record of any type, decoded. */
@@ -417,8 +421,10 @@ look_tunnel(struct survey *v, const struct state_tunnel *st)
 
 	if (tid <= v->last_tid || bit_get(v->local_ids, st->t.local_id))
 		return refuse(v, "a tunnel id is in it twice");
+	if (tid > UINT16_MAX)
+		return refuse(v, "there cannot be such a tunnel id");
 	if (tid > (uint64_t)lns.config.max_tunnels)
-		return refuse(v, "a tunnel is beyond max_tunnels");
+		v->unfit = "a tunnel is beyond max_tunnels";
 	bit_set(v->tids, tid);
 	bit_set(v->local_ids, st->t.local_id);
 	v->last_tid = tid;
@@ -447,7 +453,7 @@ look_session(struct survey *v, const struct state_session *ss)
 	if (s->sid <= v->last_sid)
 		return refuse(v, "a session id is in it twice");
 	if (s->sid > (uint64_t)lns.config.max_sessions)
-		return refuse(v, "a session is beyond max_sessions");
+		v->unfit = "a session is beyond max_sessions";
 	if (!bit_get(v->tids, s->tid))
 		return refuse(v, "a session has no tunnel");
 	v->last_sid = s->sid;
@@ -638,6 +644,32 @@ undo_all(void)
 	acct_forget();
 }
 
+/* What is owed to RADIUS for sessions that end with their process. */
+static void
+close_account(struct state_session *ss)
+{
+	ss->s.started = timer_now() - ss->carry.age;
+	acct_stop(&ss->s, CAUSE_NAS_REBOOT);
+}
+
+/* The records that waited come first: they may be Starts of these sessions. */
+static void
+close_books(struct rd r, uint64_t passed)
+{
+	struct state_record rec;
+	struct rd again = r;
+
+	while (state_next(&r, &rec))
+		if (rec.type == STATE_ACCT && state_get(&rec, &decoded))
+			(void)build_acct(&decoded.acct, passed);
+	while (state_next(&again, &rec))
+		if (rec.type == STATE_SESSION && state_get(&rec, &decoded))
+			close_account(&decoded.session);
+	if (acct_pending() > 0)
+		log_warn("%u accounting records of the saved state are sent "
+		    "all the same", acct_pending());
+}
+
 /* The configuration may have given away what a subscriber has. */
 static void
 drop_forbidden(void)
@@ -655,17 +687,16 @@ drop_forbidden(void)
 
 /* A clock that was set back by a second is no reason to end anybody. */
 static bool
-check_header(struct survey *v, int64_t wall, long max_age)
+check_header(struct survey *v, int64_t age, long max_age)
 {
-	int64_t age = wall - (int64_t)v->header.written;
-
-	if (strcmp(v->header.hostname, lns.hostname) != 0 ||
-	    v->header.bind_address != lns.config.bind_address)
+	if (strcmp(v->header.hostname, lns.hostname) != 0)
 		return refuse(v, "it is of another server");
 	if (age < -1)
 		return refuse(v, "it is from the future");
-	if (age > max_age)
-		return refuse(v, "it is too old");
+	if (v->header.bind_address != lns.config.bind_address)
+		v->unfit = "it is of another bind_address";
+	else if (age > max_age)
+		v->unfit = "it is too old";
 	return true;
 }
 
@@ -673,18 +704,24 @@ static bool
 load_surveyed(struct survey *v, const uint8_t *records, size_t len,
     int64_t wall, long max_age)
 {
+	uint64_t passed;
 	int64_t age;
 
 	if (table_sessions() != 0 || table_tunnels() != 0)
 		return refuse(v, "there are sessions already");
-	if (!survey_all(v, rd_init(records, len)) ||
-	    !check_header(v, wall, max_age))
+	if (!survey_all(v, rd_init(records, len)))
 		return false;
 	age = wall - (int64_t)v->header.written;
-	if (!build_all(rd_init(records, len),
-	    age > 0 ? (uint64_t)age * 1000 : 0)) {
+	passed = age > 0 ? (uint64_t)age * 1000 : 0;
+	if (!check_header(v, age, max_age))
+		return false;
+	if (v->unfit == NULL && !build_all(rd_init(records, len), passed)) {
 		undo_all();
-		return refuse(v, "out of memory");
+		v->unfit = "out of memory";
+	}
+	if (v->unfit != NULL) {
+		close_books(rd_init(records, len), passed);
+		return refuse(v, v->unfit);
 	}
 	drop_forbidden();
 	return true;

@@ -24,8 +24,9 @@ bool state_save(const char *path, char *msg, size_t size);
 
 /*
  * Takes over what state_save() wrote, if it is whole, ours and at most
- * max_age seconds old; if not, nothing of it.  Call once, with network, RADIUS
- * and pool ready, and empty tables.
+ * max_age seconds old; if not, nothing of it, but that accounts are closed that
+ * are our own beyond doubt.  Call once, with network, RADIUS and pool ready, and
+ * empty tables.
  *
  * The file is renamed to path.refused before it is looked at, and removed when
  * it has been taken over.  False with the reason in msg.  True with a sentence

@@ -253,6 +253,31 @@ def test_old_state_is_refused(world):
     lns.wait_log("saved state %s refused: it is too old" % re.escape(state))
 
 
+@pytest.mark.parametrize("why", ["too old", "max_sessions"])
+def test_accounts_of_what_cannot_go_on_are_closed(world, why):
+    """Each Start has its Stop, with all that was counted."""
+    lns, book, state = start(world, state_max_age=2)
+    lac = come_up(world, 20, 1, 100)
+    time.sleep(1)
+    said = len(lns.log())
+    terminate(lns)
+    moved = lac.status()["probes_received"]
+    if why == "max_sessions":
+        lns.write_config(max_sessions=10)
+    else:
+        time.sleep(3.5)
+    lns.start()
+    lns.wait_log("saved state .* refused: .*%s" % why, 10, said)
+    assert "20 accounting records of the saved state are sent" in lns.log()
+    wait_for("the Stops", 30,
+             lambda: book.summary()["accounting"]["stops"] >= 20)
+    after = book.end()
+    n, up, down = octets(world.sessions)
+    assert n == 20
+    assert down >= moved * PROBE and up >= down
+    assert_faultless(after)
+
+
 @pytest.mark.parametrize("why", ["a directory", "no room"])
 def test_state_that_cannot_be_saved(world, why):
     """The sessions end as without save_state: their Stops are sent."""

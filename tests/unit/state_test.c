@@ -1077,12 +1077,42 @@ ages(void **state)
 	    msg, sizeof(msg)));
 	assert_string_equal(msg, "it is from the future");
 	lns.config.bind_address = 0x01020304;
-	assert_refused("it is of another server");
+	assert_refused("it is of another bind_address");
 	lns.config.bind_address = 0;
 	strcpy(lns.hostname, "other");
 	assert_refused("it is of another server");
 	strcpy(lns.hostname, "lns");
 	assert_loads();
+}
+
+/* Sessions that cannot go on have ended, and nobody else has their records. */
+static void
+books_of_what_cannot_go_on(void **state)
+{
+	(void)state;
+	make_random(3, 12);
+	assert_true(made.records > 0);
+	assert_false(state_load(image, image_len, timer_wall() + MAX_AGE + 1,
+	    MAX_AGE, msg, sizeof(msg)));
+	assert_string_equal(msg, "it is too old");
+	assert_int_equal(acct_pending(), made.records);
+	acct_forget();
+	assert_empty();
+
+	lns.config.max_sessions = 1;
+	assert_false(load_image());
+	assert_string_equal(msg, "a session is beyond max_sessions");
+	assert_int_equal(acct_pending(), made.records);
+	lns.config.max_sessions = SESSIONS;
+	acct_forget();
+	assert_empty();
+
+	/* Not what another server has to tell. */
+	strcpy(lns.hostname, "other");
+	assert_refused("it is of another server");
+	strcpy(lns.hostname, "lns");
+	assert_loads();
+	assert_int_equal(acct_pending(), made.records);
 }
 
 /* --- refused: the file -------------------------------------------------- */
@@ -1143,6 +1173,10 @@ flipped_and_signed(void **state)
 			clear();
 			fill_pool();
 		}
+		/* Too old by that, or so: the records are as true as before. */
+		if (acct_pending() > 0)
+			assert_int_equal(acct_pending(), made.records);
+		acct_forget();
 		assert_empty();
 		image[at] ^= bit;
 	}
@@ -1274,7 +1308,8 @@ main(void)
 		T(timers_go_on), T(messages_go_on), T(dropped_tunnel),
 		T(duplicates),
 		T(does_not_fit), T(counts), T(fields), T(texts), T(order),
-		T(ages), T(truncated), T(flipped), T(flipped_and_signed),
+		T(ages), T(books_of_what_cannot_go_on), T(truncated),
+		T(flipped), T(flipped_and_signed),
 		T(other_version), T(bad_files), T(used_once), T(cannot_save), T(disk_full),
 	};
 	int failed;
