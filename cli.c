@@ -398,6 +398,23 @@ answer_failure(struct timer *timer)
 		send_verdict(t, CLI_NO, "");
 }
 
+/* No name can end its quotes in the log and go on as another line would. */
+static const char *
+quoted(const char *name)
+{
+	static char text[4 * USERS_NAME];
+	size_t n = 0;
+
+	for (; *name != '\0'; name++) {
+		if (*name != '"')
+			text[n++] = *name;
+		else
+			n += (size_t)sprintf(text + n, "\\x22");
+	}
+	text[n] = '\0';
+	return text;
+}
+
 static void
 refuse(struct terminal *t, const char *why)
 {
@@ -406,8 +423,8 @@ refuse(struct terminal *t, const char *why)
 	source_failed(t);
 	t->failures++;
 	if (t->asked_for == CLI_LOGIN)
-		log_audit(0, 0, "CLI: login of \"%s\" from %s refused: %s", t->name,
-		    t->from_text, why);
+		log_audit(0, 0, "CLI: login of \"%s\" from %s refused: %s",
+		    quoted(t->name), t->from_text, why);
 	else
 		log_audit(0, 0, "CLI: enable by %s refused: %s", who(t), why);
 	timer_arm(&t->answer_timer, due > now ? due - now : 0);
@@ -1094,6 +1111,28 @@ count_terminals(bool starting)
 	return n;
 }
 
+/*
+ * Whoever sits at this machine gets in, however many elsewhere hold a terminal
+ * without having said who they are: one of those goes, the oldest.
+ */
+static bool
+make_room(const struct terminal *for_whom)
+{
+	struct terminal *t, *oldest = NULL;
+
+	if (!for_whom->local)
+		return false;
+	for (t = terminals; t != NULL; t = t->next)
+		if (!t->local && !t->logged_in && t->channel.fd >= 0)
+			oldest = t;
+	if (oldest == NULL)
+		return false;
+	log_warn("CLI: the connection from %s is closed: it did not log in, "
+	    "and its terminal is needed", oldest->from_text);
+	terminal_close(oldest);
+	return true;
+}
+
 /* Why not; NULL: it may begin. */
 static const char *
 objection(const struct terminal *t)
@@ -1102,7 +1141,7 @@ objection(const struct terminal *t)
 		return "";		/* a subscriber: not a word */
 	if (source_locked(t))
 		return "Too many wrong passwords, try again later\r\n";
-	if (count_terminals(false) >= TERMINALS_MAX)
+	if (count_terminals(false) >= TERMINALS_MAX && !make_room(t))
 		return "All terminals are in use, try again later\r\n";
 	if (!token_take(&accept_tokens, ACCEPT_RATE))
 		return "Too many connections at once, try again\r\n";

@@ -474,6 +474,34 @@ def test_thirty_three_terminals(net, daemon, terminals):
     net_module.wait_for("room for one", 10, room)
 
 
+def test_this_machine_always_gets_in(net, daemon, terminals):
+    one = daemon(users=USERS, config=ANYWHERE)
+    far = [joe(terminals, net.lac, net_module.LNS_ADDR)]
+    far += [terminals(Line(net.lac, net_module.LNS_ADDR))
+            for _ in range(31)]
+    for line in far[1:]:
+        line.expect("Username: $")
+    late = terminals(Line(net.lac, net_module.LNS_ADDR))
+    assert "All terminals are in use" in late.expect_end()
+    near = joe(terminals, net.lns)
+    one.wait_log("connection from %s is closed" % net_module.LAC_ADDR)
+    far[1].expect_end()
+    for line in far[2:]:
+        line.more(0)
+        assert line.text == "" and not line.ended
+    far[0].run("show version")
+    near.run("show version")
+
+
+def test_a_name_cannot_forge_a_line(net, daemon, terminals):
+    one = daemon(users=USERS)
+    name = 'x" from 192.0.2.9 refused: wrong password'
+    terminals(Line(net.lns)).login(name, "y").expect("denied")
+    assert 'login of "x\\x22 from 192.0.2.9 refused: wrong password" from ' \
+        '127.0.0.1 refused: no such user' in one.log()
+    assert '" from 192.0.2.9' not in one.log()
+
+
 def test_port_is_taken(net, daemon):
     taken = net.lns.socket(kind=socket.SOCK_STREAM)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
