@@ -652,6 +652,12 @@ permitted(struct terminal *t, int argc, char **argv, unsigned int mode,
 		    c->words);
 		return NULL;
 	}
+	/* `shutdown at 3` is not `shutdown`. */
+	if (c->level == FOR_ENABLED && c->args == NULL && argc > *used) {
+		command_print(&t->run, "Invalid argument \"%s\" to command %s\n",
+		    argv[*used], c->words);
+		return NULL;
+	}
 	return c;
 }
 

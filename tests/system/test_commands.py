@@ -467,6 +467,13 @@ def test_configuration(desk):
     audited(desk, "write memory")
 
 
+def test_words_too_many(desk):
+    for line in ("shutdown", "reload", "clear counters", "write memory"):
+        assert desk.run(line + " tomorrow morning") == \
+            'Invalid argument "tomorrow" to command %s\n' % line
+    assert desk.run("show users") == "alice\nbob\n"
+
+
 def test_shutdown(desk):
     desk.lns.expected_exit = True
     desk.t.send("shutdown")
