@@ -106,6 +106,7 @@ struct terminal {
 	/* the command under way */
 	bool running;
 	bool done;			/* all output is made */
+	bool audited;			/* it is in the log */
 	struct command_run run;
 	struct timer nap_timer;
 	char *argv[WORDS_MAX];
@@ -620,10 +621,19 @@ command_audit(const struct command_run *run, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	run->terminal->audited = true;
 	if ((run->command->modes & IN_PRIVATE) != 0)
 		log_private(0, 0, "CLI: %s: %s", who(run->terminal), text);
 	else
 		log_audit(0, 0, "CLI: %s: %s", who(run->terminal), text);
+}
+
+/* Only one word more: what comes behind `set KEY` may be a secret. */
+static void
+audit_attempt(const struct command_run *run)
+{
+	command_audit(run, "%s%s%s: not done", run->command->words,
+	    run->argc > 0 ? " " : "", run->argc > 0 ? run->argv[0] : "");
 }
 
 static unsigned int
@@ -683,7 +693,10 @@ run_line(struct terminal *t, unsigned int mode)
 	t->run.from = t->from_text;
 	t->run.enabled = t->enabled;
 	t->run.width = terminal_width(t);
+	t->audited = false;
 	c->run(&t->run);
+	if (c->level == FOR_ENABLED && !t->audited)
+		audit_attempt(&t->run);
 }
 
 static bool

@@ -482,6 +482,28 @@ def test_shutdown(desk):
     assert desk.lns.process.wait(40) == 0
 
 
+def test_what_was_tried_is_logged(desk):
+    desk.run("snoop carol 1.2.3.4 5")
+    desk.run("drop session 4711")
+    desk.run("throttle alice 0")
+    desk.run("no throttle")
+    desk.t.configure()
+    desk.run("set debug 99")
+    desk.run("set radius_secret")
+    desk.run("set radius_secret hush hush")
+    desk.run("remove plugin garden")
+    for tried in ("snoop carol", "drop session 4711", "throttle alice",
+                  "no throttle", "set debug", "set radius_secret",
+                  "remove plugin garden"):
+        audited(desk, re.escape(tried) + ": not done")
+    assert "hush" not in desk.lns.log()
+    # What was done is there once, and what only looks is not.
+    desk.run("set debug 3")
+    desk.run("show version")
+    assert desk.lns.log().count(": set debug") == 2
+    assert "show version" not in desk.lns.log()
+
+
 def test_without_enable_nothing_is_done(desk):
     other = desk.terminal()
     for line in ("clear counters", "write memory", "snoop alice 1.2.3.4 5",
