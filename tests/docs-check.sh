@@ -110,6 +110,14 @@ for f in README.md Docs/manual.md; do
 	[ -s "$tmp/etc/startup-config" ] || wrong "$f sets nothing"
 done
 
+# Every key that does something has its task in the manual.
+sed -n '/^## Keys$/,/^## Keys of/s/^| `\([a-z_0-9]*\)` |.*| at [a-z]* |.*/\1/p' \
+    Docs/config.md >"$tmp/keys"
+[ -s "$tmp/keys" ] || wrong "Docs/config.md has no keys"
+while read -r key; do
+	grep -q "^|.*\`$key\`" Docs/manual.md || wrong "Docs/manual.md: no $key"
+done <"$tmp/keys"
+
 # Manual pages without complaints, by whatever is there to complain.
 for m in Docs/l2tpns.8 Docs/nsctl.8 Docs/startup-config.5; do
 	if command -v groff >/dev/null; then
