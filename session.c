@@ -190,6 +190,9 @@ prefix_take(struct session *s, struct prefix p)
 	}
 	if (!lpm_set(lns.lpm, p.addr, p.len, s->sid))
 		return false;
+	/* Of the pool, perhaps: then nobody else may get it from there. */
+	if (p.len == 32)
+		(void)ippool_claim(p.addr, s->user, s->sid);
 	tun_route_add(p.addr, p.len);
 	return true;
 }
@@ -236,6 +239,8 @@ drop_address(struct session *s)
 	for (uint8_t i = 0; i < s->nroutes; i++) {
 		lpm_del(lns.lpm, s->routes[i].addr, s->routes[i].len, s->sid);
 		tun_route_del(s->routes[i].addr, s->routes[i].len);
+		if (s->routes[i].len == 32)
+			ippool_release(s->routes[i].addr, NULL);
 	}
 	s->nroutes = 0;
 	s->flags &= (uint16_t)~SF_ROUTED;
@@ -265,7 +270,7 @@ pool_mistaken(uint32_t ip)
 	const struct session *o =
 	    session_by_sid(lpm_get(lns.lpm, ip, 32));
 
-	if (o == NULL || o->ip != ip)
+	if (o == NULL)
 		return false;
 	ippool_release(ip, NULL);
 	(void)ippool_claim(ip, o->user, o->sid);
@@ -337,6 +342,15 @@ route_address(struct session *s)
 	s->routed = true;
 }
 
+/* Single addresses that are routed to it. */
+static void
+claim_routes(const struct session *s)
+{
+	for (uint8_t i = 0; i < s->nroutes; i++)
+		if (s->routes[i].len == 32)
+			(void)ippool_claim(s->routes[i].addr, s->user, s->sid);
+}
+
 static void
 pool_walk_fire(struct timer *t)
 {
@@ -349,6 +363,7 @@ pool_walk_fire(struct timer *t)
 			continue;
 		/* RADIUS gave it what the pool has only got now. */
 		(void)ippool_claim(s->ip, s->user, s->sid);
+		claim_routes(s);
 		route_address(s);
 	}
 	if (s != NULL)

@@ -179,6 +179,31 @@ def test_pool_remembers_and_new_calls_come(world):
     assert stay.end()["sessions"]["lost"] == 0
 
 
+def test_a_pool_address_that_is_routed_to_somebody(world):
+    """It is nobody else's: not remembered for who had it, not given out."""
+    accept = os.path.join(world.directory, "accept")
+    with open(accept, "w") as f:
+        f.write("had Password=password\nlate Password=password\n"
+                "routed Password=password Framed-Route=10.50.0.1/32\n")
+    world.radresp(accept_file=accept)
+    lns = world.daemon(ip_pool="10.50.0.1\n10.50.0.2", save_state=True,
+                       state_file=os.path.join(world.directory, "var/state"))
+    had = world.sim("had", user="had", hold=1)
+    assert had.result(30)["sessions"]["established"] == 1
+    routed = world.sim("routed", user="routed", hold=3600,
+                       source="10.98.0.50")
+    routed.wait_hold(30)
+    said = len(lns.log())
+    restart(lns)
+    assert "state restored: 1 sessions on 1 tunnels" in lns.log()[said:]
+    late = world.sim("late", user="late", hold=1, setup_timeout=3,
+                     source="10.98.0.51")
+    assert late.result(30)["sessions"]["established"] == 0
+    assert routed.end()["sessions"]["lost"] == 0
+    late = world.sim("later", user="late", hold=1, source="10.98.0.51")
+    assert late.result(30)["sessions"]["established"] == 1
+
+
 def test_records_that_no_server_has_are_not_lost(world):
     """The servers are away while the process changes."""
     lns, book, _ = start(world)
