@@ -37,12 +37,14 @@
 #define REPEAT_MS	3000	/* an SCCRQ may still be under way so long */
 #define CDNS_MAX	30000	/* in the queue, with room for the StopCCN */
 #define DROP_MS		10000	/* from the CDNs to the StopCCN, on request */
-#define DROP_SLICE	256	/* calls that end in one turn */
+#define DROP_SLICE	256	/* calls that end in one turn, of all tunnels */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
 static uint32_t by_local_id[65536];
 static uint32_t by_peer[65536];
+
+static uint32_t ended;			/* calls in this turn, by drop_slice() */
 
 /* Tunnels that may have to make room for others, oldest first. */
 static struct tunnel_list {
@@ -97,7 +99,7 @@ find_by_peer(const struct peer *p, uint16_t peer_id, const struct tunnel *but)
 	struct tunnel *t = tunnel_by_tid(by_peer[peer_hash(p, peer_id)]);
 
 	while (t != NULL && (t == but || t->peer_id != peer_id ||
-	    !same_peer(&t->peer, p)))
+	    !same_peer(&t->peer, p) || tunnel_local(t)->lost))
 		t = tunnel_by_tid(tunnel_local(t)->next_same);
 	return t;
 }
@@ -233,6 +235,7 @@ tunnel_free(struct tunnel *t)
 	list_del(t);
 	timer_disarm(&l->hello);
 	timer_disarm(&l->life);
+	timer_disarm(&l->drain);
 	unlink_ids(t);
 	l->next_same = reap_first;
 	reap_first = t->tid;
@@ -243,6 +246,7 @@ tunnel_reap(void)
 {
 	struct tunnel *t;
 
+	ended = 0;
 	while ((t = tunnel_by_tid(reap_first)) != NULL) {
 		reap_first = tunnel_local(t)->next_same;
 		ctl_free(&tunnel_local(t)->ctl);
@@ -285,11 +289,50 @@ drop_some(struct tunnel *t, enum terminate_cause cause, uint16_t result,
 	}
 }
 
+/* As many as may go in this turn; true when all are gone. */
+static bool
+drop_slice(struct tunnel *t, enum terminate_cause cause, uint16_t result,
+    const char *reason, bool each)
+{
+	uint32_t before = t->sessions;
+
+	if (ended < DROP_SLICE)
+		drop_some(t, cause, result, reason, each, DROP_SLICE - ended);
+	ended += before - t->sessions;
+	return tunnel_local(t)->first_sid == 0;
+}
+
 static void
 drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
     const char *reason, bool each)
 {
 	drop_some(t, cause, result, reason, each, UINT32_MAX);
+}
+
+/*
+ * The sessions of a tunnel that is gone end a few hundred a turn: those of
+ * others go on.  For now it is closing; then it lingers, or is freed.
+ */
+static void
+drain(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (!drop_slice(t, CAUSE_LOST_SERVICE, 0, l->gone, false))
+		timer_arm(&l->drain, 0);
+	else if (l->lost)
+		tunnel_free(t);
+	else
+		list_add(&lingering, t);
+}
+
+static void
+drain_fire(struct timer *timer)
+{
+	struct tunnel_local *l = timer_owner(timer, struct tunnel_local,
+	    drain);
+
+	drain(l->ctl.owner);
 }
 
 static void
@@ -351,9 +394,8 @@ drop_go_on(struct tunnel *t)
 		    true);
 		return;
 	}
-	drop_some(t, CAUSE_ADMIN_RESET, CDN_ADMIN, "its tunnel is dropped",
-	    true, DROP_SLICE);
-	timer_arm(&l->life, l->first_sid != 0 ? 0 : l->stop_at - timer_now());
+	timer_arm(&l->life, drop_slice(t, CAUSE_ADMIN_RESET, CDN_ADMIN,
+	    "its tunnel is dropped", true) ? l->stop_at - timer_now() : 0);
 }
 
 bool
@@ -377,10 +419,20 @@ tunnel_drop(struct tunnel *t)
 static void
 tunnel_lost(struct tunnel *t, const char *reason)
 {
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->lost)
+		return;
 	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): lost: %s", t->tid,
 	    t->hostname, reason);
-	drop_sessions(t, CAUSE_LOST_SERVICE, 0, reason, false);
-	tunnel_free(t);
+	l->gone = reason;
+	l->lost = true;
+	list_del(t);
+	timer_disarm(&l->hello);
+	timer_disarm(&l->life);
+	drain(t);
+	if (!l->dying)
+		tunnel_set_state(t, T_CLOSING, "its loss");
 }
 
 /* As a flood of forged SCCRQs brings about: without a line for each. */
@@ -682,6 +734,7 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	l->ctl.max_retries = HALF_OPEN_RETRIES;
 	l->hello.fire = hello_fire;
 	l->life.fire = life_fire;
+	l->drain.fire = drain_fire;
 	t->local_id = free_local_id();
 	link_ids(t);
 	list_add(&half_open, t);
@@ -828,11 +881,11 @@ recv_StopCCN(struct tunnel *t, const struct l2tp_msg *m)
 	log_tunnel(LOG_L_INFO, t, "tunnel %u (%s): StopCCN, result %u error %u"
 	    "%s%s", t->tid, t->hostname, m->result, m->error,
 	    text[0] != '\0' ? ": " : "", text);
-	drop_sessions(t, CAUSE_LOST_SERVICE, 0, "the LAC sent StopCCN", false);
+	tunnel_local(t)->gone = "the LAC sent StopCCN";
 	ctl_ack_now(&tunnel_local(t)->ctl);
 	ctl_forget(&tunnel_local(t)->ctl);
 	closing_begin(t, "StopCCN", LINGER_MS);
-	list_add(&lingering, t);
+	drain(t);
 }
 
 static void
@@ -1184,6 +1237,7 @@ tunnel_resume(const struct tunnel *facts, const struct ctl_carry *carry)
 	ctl_resume(&l->ctl, carry);
 	l->hello.fire = hello_fire;
 	l->life.fire = life_fire;
+	l->drain.fire = drain_fire;
 	l->opening = l->answered = true;
 	t->sessions = 0;
 	t->last_data = 0;

@@ -21,6 +21,9 @@ struct tunnel_local {
 	struct token_bucket icrq_rate;
 	bool opening;			/* SCCRP was queued */
 	bool dying;			/* freed at the end of the turn */
+	struct timer drain;		/* until its sessions have ended */
+	const char *gone;		/* why they do; NULL: they do not */
+	bool lost;			/* then the tunnel is freed at once */
 	uint64_t answered_at;		/* ms */
 	uint64_t stop_at;		/* ms: StopCCN then; 0: not dropped */
 	uint32_t octets_in, octets_out;	/* until answered: amplification */

@@ -68,6 +68,7 @@ class Desk:
         self.lac = self.world.sim(
             nice=NICE, source=sim.SOURCES, tunnels=TUNNELS,
             sessions=self.sessions, rate=1800, auth="chap", stop="silent",
+            drop_how="stopccn",
             blast="both", blast_to="%s:%d" % (INET_ADDR, SINK),
             pps=self.pps // 2, seconds=3600, addresses=addresses,
             probe="%s:%d" % (INET_ADDR, REFLECT), probe_sessions=1000,
@@ -432,8 +433,18 @@ def test_thousands_of_sessions_go_and_come_back(desk):
                           "restart-short"))
 
 
+def the_lacs_restart(desk):
+    """All tunnels end with all that is in them, by StopCCN."""
+    t = desk.terminal()
+    with desk.metered("StopCCN on %d tunnels" % (TUNNELS - 1)):
+        desk.lac.process.send(signal.SIGUSR2)
+        wait_for("all sessions to be gone", 60,
+                 lambda: ", 0 users," in t.run("uptime"), 0.2)
+
+
 def go_and_come_back(one):
     drops(one)
     restart(one)
+    the_lacs_restart(one)
     one.lac.kill()
     assert_never_late(one)
