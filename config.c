@@ -934,10 +934,27 @@ config_words(char *line, char **words, int max, const char **reason)
 /* The lines of the last file read that set each key; 0: it was not set. */
 static unsigned int set_at[LEN(config_keys)];
 
+/*
+ * Blocks of other releases: a line that opens one, and what may follow it.
+ * Each is warned of once, and does nothing.
+ */
+static const struct block {
+	const char *head[2];		/* first words of the line */
+	const char *within[4];		/* first words of those that follow */
+	const char *why;
+} blocks[] = {
+	{ { "router", "bgp" }, { "neighbour", "neighbor", "no", "exit" },
+	  "this release speaks no BGP" },
+	{ { "ip", "access-list" }, { "permit", "deny", "no", "exit" },
+	  "this release filters nobody's packets" },
+	{ { "setforward", NULL }, { NULL }, "there is no LAC mode" },
+};
+
 struct startup {
 	struct config *c;
 	struct config_plugin *plugins;
 	size_t *nplugins;
+	const struct block *block;	/* the lines before opened it */
 	struct config_report r;
 };
 
@@ -997,6 +1014,35 @@ do_load(struct startup *s, unsigned int line, char **words, int n)
 	strcpy(s->plugins[(*s->nplugins)++].name, words[2]);
 }
 
+static bool
+is_within(const struct block *b, const char *word)
+{
+	for (size_t i = 0; b != NULL && i < LEN(b->within); i++)
+		if (b->within[i] != NULL && strcmp(word, b->within[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A line of a block, which may be the one that opens it. */
+static bool
+in_block(struct startup *s, unsigned int line, char **words, int n)
+{
+	if (is_within(s->block, words[0]))
+		return true;
+	s->block = NULL;
+	for (size_t i = 0; i < LEN(blocks) && s->block == NULL; i++)
+		if (strcmp(words[0], blocks[i].head[0]) == 0 &&
+		    (blocks[i].head[1] == NULL ||
+		    (n > 1 && strcmp(words[1], blocks[i].head[1]) == 0)))
+			s->block = &blocks[i];
+	if (s->block != NULL)
+		config_warn(&s->r, line, "%s%s%s does nothing here: %s",
+		    s->block->head[0], s->block->head[1] != NULL ? " " : "",
+		    s->block->head[1] != NULL ? s->block->head[1] : "",
+		    s->block->why);
+	return s->block != NULL;
+}
+
 static void
 do_line(struct startup *s, unsigned int number, char *line)
 {
@@ -1004,6 +1050,8 @@ do_line(struct startup *s, unsigned int number, char *line)
 	char *words[4];
 	int n = config_words(line, words, LEN(words), &reason);
 
+	if (n > 0 && in_block(s, number, words, n))
+		return;
 	if (n < 0)
 		config_fault(&s->r, number, "%s", reason);
 	else if (strcmp(words[0], "set") == 0)

@@ -116,6 +116,9 @@ static const char config_relations[] =
 "## Keys of other releases\n"
 "\n"
 "A file that has these is read without a fault, with a warning for each line.\n"
+"So is one with `router bgp`, `ip access-list` or `setforward`, each with one\n"
+"warning; the lines that belong to them are passed over, and `write memory`\n"
+"leaves them out.\n"
 "\n"
 "| key | why it does nothing here |\n"
 "|---|---|\n";

@@ -411,6 +411,42 @@ test_legacy_keys(void **state)
 	}
 }
 
+/* A block of another release is said once, and what it has is no fault. */
+static void
+test_legacy_blocks(void **state)
+{
+	(void)state;
+	fresh(NULL);
+	assert_int_equal(parse(
+	    "router bgp 65000\n"
+	    " neighbour 10.0.0.1 remote-as 65001\n"
+	    " neighbour 10.0.0.1 timers 5 10\n"
+	    "ip access-list extended web\n"
+	    " permit tcp any any eq 80\n"
+	    " deny ip any any\n"
+	    "setforward 10.0.0.0 10.0.0.2 1701 secret\n"
+	    "set debug 4\n"), 0);
+	assert_int_equal(heard.n, 3);
+	assert_int_equal(heard.line[0], 1);
+	assert_int_equal(heard.line[1], 4);
+	assert_int_equal(heard.line[2], 7);
+	assert_non_null(strstr(heard.text[0], "router bgp does nothing"));
+	assert_non_null(strstr(heard.text[1], "ip access-list does nothing"));
+	assert_non_null(strstr(heard.text[2], "setforward does nothing"));
+	assert_int_equal(c.debug, 4);
+
+	/* Their lines are none of their own, nor behind another command. */
+	fresh(NULL);
+	assert_int_equal(parse(
+	    "permit ip any any\n"
+	    "router bgp 65000\n"
+	    "set debug 3\n"
+	    "neighbour 10.0.0.1 remote-as 65001\n"
+	    "ip route\n"
+	    "router\n"), 4);
+	assert_int_equal(c.debug, 3);
+}
+
 static void
 test_long_lines(void **state)
 {
@@ -898,6 +934,7 @@ main(void)
 		TEST(test_file),
 		TEST(test_bad_lines_cost_themselves),
 		TEST(test_legacy_keys),
+		TEST(test_legacy_blocks),
 		TEST(test_long_lines),
 		TEST(test_many),
 		TEST(test_binary),
