@@ -373,7 +373,7 @@ test_bad_lines_cost_themselves(void **state)
 	    "set debug 1 2\n"
 	    "set hostname \"open\n"
 	    "set hostname \"a\"b\n"
-	    "router bgp 64512\n"
+	    "router ospf 64512\n"
 	    "load plugin ../evil\n"
 	    "load plugin a.b\n"
 	    "load\n"
