@@ -260,6 +260,9 @@ check_books(void)
 		check(session_by_ip(s->ip) == s);
 		addresses += 1u + s->nroutes;
 		pooled += ippool_contains(s->ip);
+		for (uint8_t i = 0; i < s->nroutes; i++)
+			pooled += s->routes[i].len == 32 &&
+			    ippool_contains(s->routes[i].addr);
 	}
 	for (struct tunnel *t = tunnel_next(0); t != NULL;
 	    t = tunnel_next(t->tid)) {
