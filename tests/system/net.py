@@ -234,6 +234,9 @@ class Net:
         # Nobody here speaks IPv6, and silence makes captures readable.
         space.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
         space.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
+        # What a test leaves unsent when it ends its TCP is not to be sent
+        # again into the next one.
+        space.sysctl("net.ipv4.tcp_orphan_retries", 1)
         return space
 
     def join(self):
