@@ -126,8 +126,9 @@ struct terminal {
 /* An address that gave wrong passwords. */
 struct source {
 	uint32_t addr;
-	unsigned int failures;
-	uint64_t first;			/* ms, of these failures */
+	uint64_t failed[LOCK_FAILS];	/* ms: when, the last ones in turn */
+	unsigned int next;
+	uint64_t last;			/* ms; 0: this is nobody */
 	uint64_t locked;		/* ms, until then */
 };
 
@@ -186,7 +187,7 @@ source_find(uint32_t addr)
 	size_t i;
 
 	for (i = 0; i < SOURCES; i++)
-		if (sources[i].failures > 0 && sources[i].addr == addr)
+		if (sources[i].last != 0 && sources[i].addr == addr)
 			return &sources[i];
 	return NULL;
 }
@@ -195,19 +196,16 @@ source_find(uint32_t addr)
 static struct source *
 source_make(uint32_t addr)
 {
-	struct source *s = source_find(addr), *old = &sources[0];
+	struct source *s = source_find(addr);
 	size_t i;
 
-	for (i = 0; s == NULL && i < SOURCES; i++) {
-		if (sources[i].failures == 0)
+	if (s != NULL)
+		return s;
+	s = &sources[0];
+	for (i = 1; i < SOURCES; i++)
+		if (sources[i].last < s->last)
 			s = &sources[i];
-		else if (sources[i].first < old->first)
-			old = &sources[i];
-	}
-	if (s == NULL)
-		s = old;
-	if (s->addr != addr || s->failures == 0)
-		*s = (struct source){ .addr = addr, .first = timer_now() };
+	*s = (struct source){ .addr = addr };
 	return s;
 }
 
@@ -219,23 +217,24 @@ source_locked(const struct terminal *t)
 	return s != NULL && timer_now() < s->locked;
 }
 
+/* The failure that is LOCK_FAILS back is overwritten by this one. */
 static void
 source_failed(const struct terminal *t)
 {
+	uint64_t now = timer_now(), first;
 	struct source *s;
 
 	if (t->local)
 		return;
 	s = source_make(t->from);
-	if (timer_now() - s->first >= LOCK_MS && timer_now() >= s->locked) {
-		s->first = timer_now();
-		s->failures = 0;
-	}
-	if (++s->failures >= LOCK_FAILS && timer_now() >= s->locked) {
-		s->locked = timer_now() + LOCK_MS;
-		s->first = timer_now();
-		log_audit(0, 0, "CLI: %s is locked out for %d s after %u wrong "
-		    "passwords", t->from_text, LOCK_MS / 1000, s->failures);
+	s->last = now;
+	s->failed[s->next] = now;
+	s->next = (s->next + 1) % LOCK_FAILS;
+	first = s->failed[s->next];
+	if (first != 0 && now - first < LOCK_MS && now >= s->locked) {
+		s->locked = now + LOCK_MS;
+		log_audit(0, 0, "CLI: %s is locked out for %d s after %d wrong "
+		    "passwords", t->from_text, LOCK_MS / 1000, LOCK_FAILS);
 	}
 }
 

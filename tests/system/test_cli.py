@@ -330,6 +330,28 @@ def test_lockout_of_an_address(net, daemon, terminals):
     joe(terminals, net.lns)
 
 
+@pytest.mark.long
+def test_any_five_in_a_minute_lock_out(net, daemon, terminals):
+    """Not only five in a minute that begins with the first."""
+    one = daemon(users=USERS, config=ANYWHERE)
+    began = time.monotonic()
+
+    def fail(times):
+        line = terminals(Line(net.lac, net_module.LNS_ADDR))
+        for _ in range(times):
+            line.login("joe", "wrong").expect("denied")
+
+    fail(1)
+    time.sleep(55 - (time.monotonic() - began))
+    fail(2)
+    fail(1)
+    time.sleep(62 - (time.monotonic() - began))
+    fail(1)
+    assert "locked out" not in one.log()
+    fail(1)
+    one.wait_log("%s is locked out for 60 s after 5" % net_module.LAC_ADDR)
+
+
 def test_without_users_only_this_machine(net, daemon, terminals):
     one = daemon(config={"cli_bind_address": None}, argv=["-h", "lns1"])
     assert listening(net.lns, "127.0.0.1")
