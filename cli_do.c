@@ -425,6 +425,15 @@ do_write_memory(struct command_run *run)
 		command_print(run, "Error writing configuration: %s\n", err);
 }
 
+void
+do_write(struct command_run *run)
+{
+	if (run->argc > 0)
+		command_print(run, "Specify memory or terminal\n");
+	else
+		do_write_memory(run);
+}
+
 static bool
 known_variable(const char *name)
 {

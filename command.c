@@ -160,6 +160,8 @@ const struct command commands[] = {
 
 	ENABLED("clear counters", NULL,
 	    "set the counters to zero", do_clear_counters),
+	{ "write", FOR_ENABLED, EVERYWHERE, NULL,
+	    "write the configuration: alone as write memory", do_write },
 	{ "write memory", FOR_ENABLED, EVERYWHERE, NULL,
 	    "write the configuration in force to startup-config",
 	    do_write_memory },

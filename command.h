@@ -124,6 +124,7 @@ void show_ipcache(struct command_run *);
 
 /* cli_do.c: what changes something. */
 void do_clear_counters(struct command_run *);
+void do_write(struct command_run *);
 void do_write_memory(struct command_run *);
 void do_snoop(struct command_run *);
 void do_no_snoop(struct command_run *);

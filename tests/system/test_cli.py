@@ -215,6 +215,31 @@ def test_running_config_can_be_pasted(net, daemon, terminals):
     assert t.run("show running-config") == whole
 
 
+def test_write_alone(net, daemon, terminals):
+    """As Cisco's engineers are used to."""
+    one = daemon(users=USERS, argv=["-h", "lns1"])
+    path = os.path.join(one.directory, "startup-config")
+    t = enabled(terminals, net.lns)
+    t.type("conf t\r")
+    t.expect(r"\(config\)# $")
+    t.run("set throttle_speed 1234")
+    assert t.run("wr") == ["Writing configuration"]
+    with open(path) as f:
+        assert "set throttle_speed 1234" in f.read()
+    t.run("set throttle_speed 99")
+    other = joe(terminals, net.lns)
+    for line in ("wr", "write", "write memory", "write x", "wr m"):
+        other.run(line)
+        t.run("write x")
+    with open(path) as f:
+        assert "set throttle_speed 1234" in f.read()
+    assert "set throttle_speed 99" in other.run("wr t")
+    assert "set throttle_speed 99" in t.run("wr t")
+    assert t.run("wr mem") == ["Writing configuration"]
+    with open(path) as f:
+        assert "set throttle_speed 99" in f.read()
+
+
 def test_what_a_command_lacks(net, daemon, terminals):
     daemon(users=USERS, argv=["-h", "lns1"])
     t = enabled(terminals, net.lns)
