@@ -673,6 +673,34 @@ test_listeners_choose_levels(void **state)
 	assert_string_equal(slurp(file), "");
 }
 
+/* Written at any level, but not for every listener. */
+static void
+test_private_lines(void **state)
+{
+	static struct log_limit limit;
+
+	(void)state;
+	memset(ears, 0, sizeof(ears));
+	log_set_level(LOG_L_CRIT);
+	for (int i = 0; i < 2; i++) {
+		ears[i].l = (struct log_listener){ .line = hear,
+		    .levels = 1u << LOG_L_WARN, .trusted = i == 1 };
+		log_listen(&ears[i].l);
+	}
+	log_private(7, 12, "alice is intercepted");
+	log_limited_private(&limit, LOG_L_WARN, 7, 12, "a copy is lost");
+	log_limited_private(&limit, LOG_L_WARN, 7, 12, "held back");
+	assert_int_equal(ears[0].lines, 0);
+	assert_int_equal(ears[1].lines, 2);
+	log_audit(7, 12, "for both");
+	assert_int_equal(ears[0].lines, 1);
+	log_unlisten(&ears[0].l);
+	log_unlisten(&ears[1].l);
+	slurp(file);
+	assert_int_equal(count_lines(content), 2);
+	assert_non_null(strstr(content, "WARN 07/12 alice is intercepted\n"));
+}
+
 static void
 test_errno_is_kept(void **state)
 {
@@ -766,6 +794,7 @@ main(void)
 		T(test_rate_limit),
 		T(test_tap_has_its_own_level),
 		T(test_listeners_choose_levels),
+		T(test_private_lines),
 		T(test_errno_is_kept),
 		T(test_syslog),
 	};
