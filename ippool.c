@@ -35,7 +35,7 @@
 #define HEADS		((size_t)1 << BITS)
 #define BLOCK		1024			/* slots in a piece of memory */
 #define BLOCKS		(2 * IPPOOL_MAX / BLOCK)	/* listed, and used */
-#define SWEEP		2048			/* slots a turn */
+#define SWEEP		1024			/* slots a turn */
 #define SKIP		4096			/* that have slots, a choice */
 
 struct user {

@@ -256,7 +256,7 @@ drop_address(struct session *s)
 }
 
 /* For sessions whose addresses came into a new pool: not all at once. */
-#define POOL_WALK	256		/* a turn */
+#define POOL_WALK	128		/* a turn */
 static struct {
 	struct timer timer;
 	uint32_t at;			/* sid of the last one */

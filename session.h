@@ -73,7 +73,7 @@ bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
 
 /*
  * After a new ip_pool: addresses that are not in it any more need their own
- * routes, those that came into it are taken already.  A few hundred sessions
+ * routes, those that came into it are taken already.  Some dozens of sessions
  * a turn; done() when that is through.  Another call before that begins anew.
  */
 void session_pool_changed(void (*done)(void));

@@ -37,7 +37,7 @@
 #define REPEAT_MS	3000	/* an SCCRQ may still be under way so long */
 #define CDNS_MAX	30000	/* in the queue, with room for the StopCCN */
 #define DROP_MS		10000	/* from the CDNs to the StopCCN, on request */
-#define DROP_SLICE	256	/* calls that end in one turn, of all tunnels */
+#define DROP_SLICE	128	/* calls that end in one turn, of all tunnels */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -310,7 +310,7 @@ drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
 }
 
 /*
- * The sessions of a tunnel that is gone end a few hundred a turn: those of
+ * The sessions of a tunnel that is gone end some at a time: those of
  * others go on.  For now it is closing; then it lingers, or is freed.
  */
 static void
@@ -381,7 +381,7 @@ tunnel_shutdown(struct tunnel *t, uint16_t result, uint16_t error,
 }
 
 /*
- * A tunnel that an operator drops: a CDN for each call first, a few hundred a
+ * A tunnel that an operator drops: a CDN for each call first, a hundred a
  * turn as forwarding must not wait for sixty thousand; 10 s later the StopCCN.
  */
 static void
