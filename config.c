@@ -29,6 +29,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "err.h"
+
 #define LEN(a)		(sizeof(a) / sizeof((a)[0]))
 #define FILE_MAX	(4 * 1024 * 1024)
 #define TOLD_MAX	50	/* faults of one file that are spelled out */
@@ -348,18 +350,6 @@ config_warn(struct config_report *r, unsigned int line, const char *fmt, ...)
 	tell(r, line, text);
 }
 
-/* Writes a reason for config_set(); always false. */
-static bool __attribute__((format(printf, 3, 4)))
-refuse(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
 /*
  * Values
  */
@@ -437,12 +427,12 @@ parse_int(const struct config_key *key, const char *value, int64_t *n,
 	long long v;
 
 	if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0')
-		return refuse(err, errlen, "%s: \"%s\" is not a whole number",
+		return err_set(err, errlen, "%s: \"%s\" is not a whole number",
 		    key->name, SHOW(value));
 	errno = 0;
 	v = strtoll(value, NULL, 10);
 	if (errno != 0 || v < key->min || v > key->max)
-		return refuse(err, errlen, "%s: %s is not in %" PRId64
+		return err_set(err, errlen, "%s: %s is not in %" PRId64
 		    "..%" PRId64, key->name, SHOW(value), key->min, key->max);
 	*n = v;
 	return true;
@@ -488,15 +478,15 @@ parse_text(const struct config_key *key, const char *value, char *dst,
 	size_t n = strlen(value);
 
 	if (n > (size_t)key->max)
-		return refuse(err, errlen, "%s: %zu characters are more than "
+		return err_set(err, errlen, "%s: %zu characters are more than "
 		    "%" PRId64, key->name, n, key->max);
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
-			return refuse(err, errlen,
+			return err_set(err, errlen,
 			    "%s: control character in the value", key->name);
 	/* Somebody pasted what was printed without secrets. */
 	if (key->type == C_SECRET && strcmp(value, SECRET_MASK) == 0)
-		return refuse(err, errlen, "%s: \"%s\" stands for a hidden "
+		return err_set(err, errlen, "%s: \"%s\" stands for a hidden "
 		    "secret, it is not one", key->name, SECRET_MASK);
 	memcpy(dst, value, n + 1);
 	return true;
@@ -555,26 +545,26 @@ set_key(struct config *c, const struct config_key *key, const char *value,
 	case C_INT:
 		return parse_int(key, value, dst, err, errlen);
 	case C_BOOL:
-		return parse_bool(value, dst) ? true : refuse(err, errlen,
+		return parse_bool(value, dst) ? true : err_set(err, errlen,
 		    "%s: \"%s\" is neither yes nor no", key->name,
 		    SHOW(value));
 	case C_TRISTATE:
-		return parse_tristate(value, dst) ? true : refuse(err, errlen,
+		return parse_tristate(value, dst) ? true : err_set(err, errlen,
 		    "%s: \"%s\" is not no, auto or yes", key->name,
 		    SHOW(value));
 	case C_IPV4:
-		return config_ipv4(value, dst) ? true : refuse(err, errlen,
+		return config_ipv4(value, dst) ? true : err_set(err, errlen,
 		    "%s: \"%s\" is not an IPv4 address", key->name,
 		    SHOW(value));
 	case C_AUTHTYPES:
-		return parse_authtypes(value, dst) ? true : refuse(err,
+		return parse_authtypes(value, dst) ? true : err_set(err,
 		    errlen, "%s: \"%s\" is not a list of chap and pap",
 		    key->name, SHOW(value));
 	case C_STRING:
 	case C_SECRET:
 		return parse_text(key, value, dst, err, errlen);
 	}
-	return refuse(err, errlen, "%s: cannot be set", key->name);
+	return err_set(err, errlen, "%s: cannot be set", key->name);
 }
 
 static bool
@@ -654,7 +644,7 @@ check_rule(const struct config *c, const struct config_key *key,
 		if (!set_key(&try, key, value, err, errlen))
 			return false;
 		if (!rules[i].ok(const_field(&try, key)))
-			return refuse(err, errlen, "%s: \"%s\" is %s",
+			return err_set(err, errlen, "%s: \"%s\" is %s",
 			    key->name, SHOW(value), rules[i].why);
 	}
 	return true;
@@ -672,9 +662,9 @@ config_set(struct config *c, const char *name, const char *value, char *err,
 		    set_key(c, key, value, err, errlen);
 	old = find_legacy(name);
 	if (old != NULL)
-		return refuse(err, errlen, "%s does nothing here: %s",
+		return err_set(err, errlen, "%s does nothing here: %s",
 		    old->name, old->why);
-	return refuse(err, errlen, "unknown key \"%s\"", SHOW(name));
+	return err_set(err, errlen, "unknown key \"%s\"", SHOW(name));
 }
 
 void

@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "err.h"
 #include "log.h"
 #include "loop.h"
 #include "reload.h"
@@ -42,18 +42,6 @@ static struct {
 	bool running;
 	char said[512];			/* of the one that is over */
 } writer;
-
-/* Writes a reason; always false. */
-static bool __attribute__((format(printf, 3, 4)))
-fail(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 /* --- to the disk -------------------------------------------------------- */
 
@@ -86,22 +74,22 @@ open_new(const char *path, const char *tmp, char *err, size_t errlen)
 	int fd;
 
 	if (old && !S_ISREG(st.st_mode)) {
-		fail(err, errlen, "%s: not a regular file", path);
+		err_set(err, errlen, "%s: not a regular file", path);
 		return -1;
 	}
 	if (unlink(tmp) < 0 && errno != ENOENT) {
-		fail(err, errlen, "%s: %s", tmp, strerror(errno));
+		err_set(err, errlen, "%s: %s", tmp, strerror(errno));
 		return -1;
 	}
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 	    0600);
 	if (fd < 0) {
-		fail(err, errlen, "%s: %s", tmp, strerror(errno));
+		err_set(err, errlen, "%s: %s", tmp, strerror(errno));
 		return -1;
 	}
 	if (!old || keep_owner(fd, &st))
 		return fd;
-	fail(err, errlen, "%s belongs to user %u, group %u, and this process "
+	err_set(err, errlen, "%s belongs to user %u, group %u, and this process "
 	    "cannot make such a file: %s", path, st.st_uid, st.st_gid,
 	    strerror(errno));
 	close(fd);
@@ -163,13 +151,13 @@ real_path(const char *file, char path[PATH_MAX], char *err, size_t errlen)
 	if (realpath(file, path) != NULL)
 		return true;
 	if (errno != ENOENT || lstat(file, &st) == 0)
-		return fail(err, errlen, "%s: %s", file, strerror(errno));
+		return err_set(err, errlen, "%s: %s", file, strerror(errno));
 	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 :
 	    slash == file ? 1 : (int)(slash - file),
 	    slash == NULL ? "." : file);
 	if (realpath(dir, path) == NULL ||
 	    strlen(path) + strlen(file) + 2 > PATH_MAX)
-		return fail(err, errlen, "%s: %s", dir, strerror(errno));
+		return err_set(err, errlen, "%s: %s", dir, strerror(errno));
 	strcat(path, "/");
 	strcat(path, slash != NULL ? slash + 1 : file);
 	return true;
@@ -188,14 +176,14 @@ config_save(int text, const char *file, char *err, size_t errlen)
 	if (fd < 0)
 		return false;
 	if (!copy_text(text, fd) || rename(tmp, path) < 0) {
-		fail(err, errlen, "%s: %s; the old file is as it was", path,
+		err_set(err, errlen, "%s: %s; the old file is as it was", path,
 		    strerror(errno));
 		unlink(tmp);
 		return false;
 	}
 	err[0] = '\0';
 	if (!sync_directory(path))
-		fail(err, errlen, "%s is written, but its directory could not "
+		err_set(err, errlen, "%s is written, but its directory could not "
 		    "be synced: %s", path, strerror(errno));
 	return true;
 }
@@ -266,13 +254,13 @@ config_write(char *err, size_t errlen)
 	char *envp[] = { NULL };
 
 	if (writer.running)
-		return fail(err, errlen, "it is being written already");
+		return err_set(err, errlen, "it is being written already");
 	writer.text = config_text();
 	if (writer.text < 0)
-		return fail(err, errlen, "%s", strerror(errno));
+		return err_set(err, errlen, "%s", strerror(errno));
 	writer.child = (struct loop_child){ .done = child_done };
 	if (!loop_spawn_self(&writer.child, argv, envp, writer.text)) {
-		fail(err, errlen, "no process to write it: %s",
+		err_set(err, errlen, "no process to write it: %s",
 		    strerror(errno));
 		close(writer.text);
 		return false;

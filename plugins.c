@@ -34,6 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "err.h"
 #include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
@@ -87,18 +88,6 @@ static size_t lines_n;
 static unsigned int depth;		/* calls into plugins on the stack */
 static struct timer second_timer;
 static uint64_t second_due;
-
-/* Writes a reason; always false. */
-static bool __attribute__((format(printf, 3, 4)))
-refuse(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 /* --- what plugins are offered ------------------------------------------- */
 
@@ -159,14 +148,14 @@ check_owner(int fd, const char *path, mode_t type, char *err, size_t errlen)
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return refuse(err, errlen, "%s: %s", path, strerror(errno));
+		return err_set(err, errlen, "%s: %s", path, strerror(errno));
 	if ((st.st_mode & S_IFMT) != type)
-		return refuse(err, errlen, "%s is no %s", path,
+		return err_set(err, errlen, "%s is no %s", path,
 		    type == S_IFDIR ? "directory" : "ordinary file");
 	if (st.st_uid != 0)
-		return refuse(err, errlen, "%s does not belong to root", path);
+		return err_set(err, errlen, "%s does not belong to root", path);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return refuse(err, errlen, "others than root can write to %s",
+		return err_set(err, errlen, "others than root can write to %s",
 		    path);
 	return true;
 }
@@ -181,16 +170,16 @@ open_checked(int at, const char *name, const char *path, mode_t type,
 
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(st.st_mode)) {
-		refuse(err, errlen, "%s is a symbolic link", path);
+		err_set(err, errlen, "%s is a symbolic link", path);
 		return -1;
 	}
 	fd = openat(at, name, flags);
 	if (fd < 0 && errno == ENOENT) {
-		refuse(err, errlen, "there is no %s", path);
+		err_set(err, errlen, "there is no %s", path);
 		return -1;
 	}
 	if (fd < 0) {
-		refuse(err, errlen, "%s: %s", path, strerror(errno));
+		err_set(err, errlen, "%s: %s", path, strerror(errno));
 		return -1;
 	}
 	if (!check_owner(fd, path, type, err, errlen)) {
@@ -209,7 +198,7 @@ open_dir(const char *dir, char *err, size_t errlen)
 	int fd, next;
 
 	if (dir[0] != '/' || strlen(dir) >= sizeof(path)) {
-		refuse(err, errlen, "plugin_dir is not an absolute path");
+		err_set(err, errlen, "plugin_dir is not an absolute path");
 		return -1;
 	}
 	fd = open_checked(AT_FDCWD, "/", "/", S_IFDIR, err, errlen);
@@ -236,7 +225,7 @@ find_file(const char *name, char *path, size_t size, char *err, size_t errlen)
 	int dir, fd;
 
 	if (!is_name(name))
-		return refuse(err, errlen, "\"%.80s\" is no name of a plugin",
+		return err_set(err, errlen, "\"%.80s\" is no name of a plugin",
 		    name);
 	dir = open_dir(plugin_dir, err, errlen);
 	if (dir < 0)
@@ -370,15 +359,15 @@ resolve(struct plugin *p, char *err, size_t errlen)
 	unsigned int e;
 
 	if (version == NULL)
-		return refuse(err, errlen, "%s.so is no plugin: it has no "
+		return err_set(err, errlen, "%s.so is no plugin: it has no "
 		    "plugin_api_version", p->name);
 	if (*version != PLUGIN_API_VERSION)
-		return refuse(err, errlen, "%s.so is made for version %d of "
+		return err_set(err, errlen, "%s.so is made for version %d of "
 		    "the plugin interface, not for %d", p->name, *version,
 		    PLUGIN_API_VERSION);
 	for (other = plugins; other != NULL; other = other->next)
 		if (other->handle == p->handle)
-			return refuse(err, errlen, "%s.so is the same file as "
+			return err_set(err, errlen, "%s.so is the same file as "
 			    "%s.so, which is loaded", p->name, other->name);
 	for (e = 0; e < PLUGIN_EVENTS; e++) {
 		snprintf(symbol, sizeof(symbol), "plugin_%s",
@@ -403,7 +392,7 @@ init(struct plugin *p, char *err, size_t errlen)
 	depth++;
 	ok = f(&p->funcs);
 	depth--;
-	return ok || refuse(err, errlen, "the plugin %s does not want to run "
+	return ok || err_set(err, errlen, "the plugin %s does not want to run "
 	    "(plugin_init); see the log", p->name);
 }
 
@@ -425,17 +414,17 @@ plugin_load(const char *name, char *err, size_t errlen)
 	struct plugin *p = find(name);
 
 	if (p != NULL)
-		return refuse(err, errlen, "the plugin %s is %s", name,
+		return err_set(err, errlen, "the plugin %s is %s", name,
 		    p->removing ? "just being removed" : "loaded already");
 	if (!find_file(name, path, sizeof(path), err, errlen))
 		return false;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
-		return refuse(err, errlen, "%s", strerror(errno));
+		return err_set(err, errlen, "%s", strerror(errno));
 	strcpy(p->name, name);
 	p->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (p->handle == NULL) {
-		refuse(err, errlen, "%s", dlerror());
+		err_set(err, errlen, "%s", dlerror());
 		free(p);
 		return false;
 	}
@@ -506,7 +495,7 @@ plugin_remove(const char *name, char *err, size_t errlen)
 	struct plugin *p = find(name);
 
 	if (p == NULL || p->removing)
-		return refuse(err, errlen, "the plugin %.80s is not loaded",
+		return err_set(err, errlen, "the plugin %.80s is not loaded",
 		    name);
 	drop_line(name);
 	if (depth > 0) {

@@ -22,13 +22,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "err.h"
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -50,18 +50,6 @@ static struct {
 	struct pool_route { uint32_t addr; uint8_t len; } *route;
 	size_t n, room;
 } old_routes;
-
-/* Writes a reason; always false. */
-static bool __attribute__((format(printf, 3, 4)))
-fail(char *err, size_t errlen, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(err, errlen, fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 /* --- faults ------------------------------------------------------------- */
 
@@ -361,12 +349,12 @@ config_start(const struct config_args *a, char *err, size_t errlen)
 	starting = true;
 	set_etcdir(args.file);
 	if (read_startup_config(&wanted, keep_fault) < 0)
-		return fail(err, errlen, "%s", first_fault);
+		return err_set(err, errlen, "%s", first_fault);
 	lns.config = wanted;
 	open_log(lns.config.log_file);
 	apply();
 	if (read_startup_config(&wanted, log_fault) < 0)
-		return fail(err, errlen, "%s", first_fault);
+		return err_set(err, errlen, "%s", first_fault);
 	lns.config = wanted;
 	return true;
 }
@@ -475,7 +463,7 @@ config_reload(char *msg, size_t size)
 		nplugins = nbefore;
 		log_error("%s has faults: the running configuration stays in "
 		    "force", args.file);
-		return fail(msg, size, "%s: the running configuration stays "
+		return err_set(msg, size, "%s: the running configuration stays "
 		    "in force", first_fault);
 	}
 	if (strcmp(fresh.log_file, lns.config.log_file) != 0)
@@ -545,7 +533,7 @@ change_log(const char *where, char *msg, size_t size)
 	if (log_open(where, reason, sizeof(reason)))
 		return true;
 	open_log(lns.config.log_file);
-	return fail(msg, size, "log_file: %s", reason);
+	return err_set(msg, size, "log_file: %s", reason);
 }
 
 bool
