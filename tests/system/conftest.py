@@ -71,6 +71,15 @@ def net():
     made.remove()
 
 
+@pytest.fixture(autouse=True)
+def forgetful(request):
+    """What the kernel learnt in one test (path MTUs) is not known in the next."""
+    yield
+    if "net" in request.fixturenames:
+        for space in request.getfixturevalue("net").names:
+            space.ip("route flush cache")
+
+
 @pytest.fixture
 def daemon(net, tmp_path):
     """A function that starts the daemon; see daemon.Daemon."""
