@@ -741,7 +741,11 @@ is_comment(const char *text)
 	    (text[len] == '#' || text[len] == '!');
 }
 
-/* The command of the line under way that lacks an argument; NULL: none does. */
+/*
+ * The command of the line under way that lacks an argument; NULL: none does.
+ * libcli leaves cli->pipeline dangling when a line is done: only what it says
+ * of a line while it works on it may look there.
+ */
 static struct cli_pipeline_stage *
 lacking(const struct cli_def *cli, const char *text)
 {
@@ -751,8 +755,8 @@ lacking(const struct cli_def *cli, const char *text)
 	char end[NODE_MAX];
 	size_t len;
 
-	if (cli->pipeline == NULL || cli->pipeline->num_stages < 1 ||
-	    strncmp(text, missing, sizeof(missing) - 1) != 0)
+	if (strncmp(text, missing, sizeof(missing) - 1) != 0 ||
+	    cli->pipeline == NULL || cli->pipeline->num_stages < 1)
 		return NULL;
 	stage = &cli->pipeline->stage[0];
 	if (stage->command == NULL)
