@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import struct
+import time
 
 import pytest
 
@@ -332,6 +333,7 @@ def test_what_comes_behind_the_end_of_a_call(net, daemon, how):
         stack.callback(there.close)
         there.bind((INET_ADDR, 9000))
         there.settimeout(1)
+        time.sleep(0.1)         # a bucket is empty at first, and holds 20 ms
         os.kill(one.daemon.pid, signal.SIGSTOP)
         try:
             for n in range(20):
