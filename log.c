@@ -17,7 +17,7 @@
  * a reader that goes away causes no SIGPIPE.
  *
  * Owns:     the log's descriptor, the level, the list of who listens.
- * Calls:    timer_now() for the rate limits; the tap, the listeners.
+ * Calls:    timer_now() for the rate limits; the listeners.
  * Lifetime: usable at once (stderr); log_open() when the name is known.
  */
 #include <sys/socket.h>
@@ -54,11 +54,9 @@ static int out = STDERR_FILENO;		/* -1: syslog is not to be reached */
 static int facility;
 
 static int max_level = LOG_L_WARN;
-static void (*tap_fn)(enum log_level, uint32_t, uint32_t, const char *);
-static int tap_level = -1;
 static struct log_listener *listeners;
 static unsigned int heard;		/* levels that some listener wants */
-static bool in_tap;
+static bool telling;			/* the listeners */
 
 static uint64_t lost;			/* lines since the last that went */
 static int lost_errno;
@@ -103,14 +101,6 @@ int
 log_get_level(void)
 {
 	return max_level;
-}
-
-void
-log_tap(void (*tap)(enum log_level, uint32_t, uint32_t, const char *),
-    int level)
-{
-	tap_fn = tap;
-	tap_level = tap != NULL ? level : -1;
 }
 
 static void
@@ -483,30 +473,28 @@ emit(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
 
 /* Who listens and logs must not hear that. */
 static void
-tap(enum log_level level, unsigned int how, uint32_t tid, uint32_t sid,
-    const char *text)
+tell_listeners(enum log_level level, unsigned int how, uint32_t tid,
+    uint32_t sid, const char *text)
 {
 	struct log_listener *l, *next;
 
-	if (in_tap)
+	if (telling)
 		return;
-	in_tap = true;
-	if (tap_fn != NULL && (int)level <= tap_level)
-		tap_fn(level, tid, sid, text);
+	telling = true;
 	for (l = listeners; l != NULL; l = next) {
 		next = l->next;
 		if ((l->levels & 1u << level) != 0 &&
 		    (l->trusted || (how & PRIVATE) == 0))
 			l->line(l, level, tid, sid, text);
 	}
-	in_tap = false;
+	telling = false;
 }
 
 static bool
 wanted(enum log_level level)
 {
 	return level < LOG_LEVELS && ((int)level <= max_level ||
-	    (int)level <= tap_level || (heard & 1u << level) != 0);
+	    (heard & 1u << level) != 0);
 }
 
 /*
@@ -533,7 +521,7 @@ line_va(enum log_level level, unsigned int how, uint32_t tid, uint32_t sid,
 	escape(text, sizeof(text), (const uint8_t *)raw, len, '\0');
 	if ((how & ASKED) != 0 || (int)level <= max_level)
 		emit(level, tid, sid, text);
-	tap(level, how, tid, sid, text);
+	tell_listeners(level, how, tid, sid, text);
 	errno = saved;
 }
 

@@ -58,12 +58,6 @@ void log_give(uid_t uid);
 extern const char *log_syslog_path;
 
 /*
- * A second listener for every line up to its own level; NULL removes it.
- */
-void log_tap(void (*tap)(enum log_level, uint32_t tid, uint32_t sid,
-    const char *text), int level);
-
-/*
  * One of any number of listeners (the CLI's `debug`), each with levels of its
  * own, whatever is written; it belongs to the caller, who keeps it alive until
  * log_unlisten().  line() may log, which no listener hears, and may end its own

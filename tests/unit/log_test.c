@@ -53,7 +53,6 @@ static int
 done(void **state)
 {
 	(void)state;
-	log_tap(NULL, 0);
 	log_open(NULL, err, sizeof(err));
 	unlink(file);
 	unlink(other);
@@ -597,12 +596,17 @@ static unsigned int taps;
 static char tapped[256];
 
 static void
-tap(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
+tap(struct log_listener *l, enum log_level level, uint32_t tid, uint32_t sid,
+    const char *text)
 {
+	(void)l;
 	taps++;
 	snprintf(tapped, sizeof(tapped), "%d %u/%u %s", level, tid, sid, text);
 	log_line(level, tid, sid, "the tap heard: %s", text);
 }
+
+static struct log_listener tap_listener = { .trusted = true, .line = tap,
+    .levels = (2u << LOG_L_CALL) - 1 };
 
 static void
 test_tap_has_its_own_level(void **state)
@@ -610,7 +614,7 @@ test_tap_has_its_own_level(void **state)
 	(void)state;
 	taps = 0;
 	log_set_level(LOG_L_ERROR);
-	log_tap(tap, LOG_L_CALL);
+	log_listen(&tap_listener);
 	log_line(LOG_L_CALL, 5, 6, "trace\n");
 	assert_int_equal(taps, 1);
 	assert_string_equal(tapped, "4 5/6 trace\\x0a");
@@ -620,7 +624,7 @@ test_tap_has_its_own_level(void **state)
 	log_error("both");		/* what the tap logs, it does not hear */
 	assert_int_equal(taps, 2);
 	assert_int_equal(count_lines(slurp(file)), 2);
-	log_tap(NULL, LOG_L_DATA);
+	log_unlisten(&tap_listener);
 	log_error("nobody listens");
 	assert_int_equal(taps, 2);
 }

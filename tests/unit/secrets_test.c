@@ -34,14 +34,19 @@ hear(const char *file, unsigned int line, const char *reason, void *arg)
 }
 
 static void
-hear_log(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
+hear_log(struct log_listener *l, enum log_level level, uint32_t tid,
+    uint32_t sid, const char *text)
 {
+	(void)l;
 	(void)level;
 	assert_int_equal(tid, 0);
 	assert_int_equal(sid, 0);
 	log_lines++;
 	snprintf(log_text, sizeof(log_text), "%s", text);
 }
+
+static struct log_listener listener = { .trusted = true, .line = hear_log,
+    .levels = (1u << LOG_LEVELS) - 1 };
 
 static int
 fresh(void **state)
@@ -50,7 +55,7 @@ fresh(void **state)
 	secrets_clear();
 	timers_init();
 	log_set_level(-1);
-	log_tap(hear_log, 5);
+	log_listen(&listener);
 	messages = log_lines = 0;
 	last_text[0] = '\0';
 	return 0;

@@ -35,14 +35,19 @@ static int lines;			/* of log */
 static char last_line[512];
 
 static void
-tap(enum log_level level, uint32_t tid, uint32_t sid, const char *text)
+hear(struct log_listener *l, enum log_level level, uint32_t tid, uint32_t sid,
+    const char *text)
 {
+	(void)l;
 	(void)level;
 	(void)tid;
 	(void)sid;
 	lines++;
 	snprintf(last_line, sizeof(last_line), "%s", text);
 }
+
+static struct log_listener listener = { .trusted = true, .line = hear,
+    .levels = (2u << LOG_L_WARN) - 1 };
 
 static int
 fresh(void **state)
@@ -53,7 +58,7 @@ fresh(void **state)
 	timers_init();
 	assert_true(loop_init());
 	log_set_level(-1);
-	log_tap(tap, LOG_L_WARN);
+	log_listen(&listener);
 	lines = 0;
 	last_line[0] = '\0';
 	return 0;
@@ -64,7 +69,7 @@ close_tun(void **state)
 {
 	(void)state;
 	tun_close();
-	log_tap(NULL, 0);
+	log_unlisten(&listener);
 	return 0;
 }
 
