@@ -370,13 +370,6 @@ drop_user_more(struct command_run *run)
 	return true;
 }
 
-static void
-drop_user_end(struct command_run *run)
-{
-	free(run->data);
-	run->data = NULL;
-}
-
 void
 do_drop_user(struct command_run *run)
 {
@@ -394,7 +387,7 @@ do_drop_user(struct command_run *run)
 		return;
 	}
 	run->more = drop_user_more;
-	run->end = drop_user_end;
+	run->end = command_free;
 	command_audit(run, "drop user %s", t.name);
 	command_print(run, "Dropping user %s\n", t.name);
 }
@@ -500,17 +493,6 @@ do_shutdown(struct command_run *run)
 }
 
 /* --- plugins ------------------------------------------------------------ */
-
-static bool
-plugin_loaded(const char *name)
-{
-	const char *have;
-
-	for (size_t i = 0; (have = plugin_name(i)) != NULL; i++)
-		if (strcmp(have, name) == 0)
-			return true;
-	return false;
-}
 
 void
 do_load_plugin(struct command_run *run)

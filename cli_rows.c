@@ -593,13 +593,6 @@ rows_more(struct command_run *run)
 	return true;
 }
 
-static void
-rows_end(struct command_run *run)
-{
-	free(run->data);
-	run->data = NULL;
-}
-
 /* --- for the commands --------------------------------------------------- */
 
 static bool
@@ -679,5 +672,5 @@ rows_show(struct command_run *run, const struct listing *listing)
 	r->measured = r->json || listing->details;
 	run->data = r;
 	run->more = rows_more;
-	run->end = rows_end;
+	run->end = command_free;
 }

@@ -220,13 +220,6 @@ histogram_more(struct command_run *run)
 	return true;
 }
 
-static void
-histogram_end(struct command_run *run)
-{
-	free(run->data);
-	run->data = NULL;
-}
-
 void
 show_histogram(struct command_run *run)
 {
@@ -247,7 +240,7 @@ show_histogram(struct command_run *run)
 	h->json = rows_json(run);
 	run->data = h;
 	run->more = histogram_more;
-	run->end = histogram_end;
+	run->end = command_free;
 }
 
 /* --- uptime ------------------------------------------------------------- */

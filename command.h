@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 enum command_level { FOR_ALL, FOR_ENABLED };
 
@@ -90,6 +91,14 @@ struct command_run {
 /* Adds to the output; lines end in \n, which is yours to print. */
 void command_print(struct command_run *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* An `end` for a `data` that came from malloc(). */
+static inline void
+command_free(struct command_run *run)
+{
+	free(run->data);
+	run->data = NULL;
+}
 
 /* Logs, whatever the level, that this terminal's user did something. */
 void command_audit(const struct command_run *, const char *fmt, ...)

@@ -143,23 +143,12 @@ static const struct { const char *word, *module; } module_words[] = {
 	{ "unsnoop", "snoopctl" },
 };
 
-static bool
-is_loaded(const char *module)
-{
-	const char *name;
-
-	for (size_t i = 0; (name = plugin_name(i)) != NULL; i++)
-		if (strcmp(name, module) == 0)
-			return true;
-	return false;
-}
-
 static void
 answer_unknown(struct request *q)
 {
 	for (size_t i = 0; i < LEN(module_words); i++)
 		if (strcmp(q->word[0], module_words[i].word) == 0 &&
-		    !is_loaded(module_words[i].module)) {
+		    !plugin_loaded(module_words[i].module)) {
 			answer(q, true, "%s: the module %s is not loaded "
 			    "(load_plugin %s)", q->word[0],
 			    module_words[i].module, module_words[i].module);

@@ -573,6 +573,14 @@ plugin_name(size_t n)
 	return NULL;
 }
 
+bool
+plugin_loaded(const char *name)
+{
+	const struct plugin *p = find(name);
+
+	return p != NULL && !p->removing;
+}
+
 const char *
 plugin_help(size_t i)
 {

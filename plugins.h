@@ -89,6 +89,9 @@ const char *plugin_line(size_t i);
 /* The nth loaded plugin's name, in load order; NULL past the end. */
 const char *plugin_name(size_t n);
 
+/* Is one of that name among them? */
+bool plugin_loaded(const char *name);
+
 /*
  * The ith line of help of all plugins' control commands, NULL past the end.
  */

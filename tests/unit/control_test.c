@@ -54,10 +54,10 @@ plugin_remove(const char *name, char *err, size_t errlen)
 	return strcmp(name, "broken") != 0;
 }
 
-const char *
-plugin_name(size_t n)
+bool
+plugin_loaded(const char *name)
 {
-	return n == 0 ? loaded : NULL;
+	return loaded != NULL && strcmp(name, loaded) == 0;
 }
 
 const char *

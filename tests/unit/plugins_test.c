@@ -147,6 +147,8 @@ test_names(void **state)
 	load("nothing");
 	assert_string_equal(plugin_name(0), "nothing");
 	assert_null(plugin_name(1));
+	assert_true(plugin_loaded("nothing"));
+	assert_false(plugin_loaded("answer"));
 	assert_false(plugin_load("nothing", err, sizeof(err)));
 	assert_non_null(strstr(err, "loaded already"));
 	assert_true(plugin_check("nothing", err, sizeof(err)));

@@ -295,6 +295,17 @@ plugin_name(size_t n)
 }
 
 bool
+plugin_loaded(const char *name)
+{
+	const char *have;
+
+	for (size_t i = 0; (have = plugin_name(i)) != NULL; i++)
+		if (strcmp(have, name) == 0)
+			return true;
+	return false;
+}
+
+bool
 plugin_load(const char *name, char *err, size_t errlen)
 {
 	snprintf(err, errlen, "no file");
