@@ -34,6 +34,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "log.h"
 #include "loop.h"
 #include "session.h"
@@ -310,28 +311,6 @@ acctfile_resume(const struct session *s, uint64_t rx, uint64_t tx)
 
 /* --- the process that writes -------------------------------------------- */
 
-static bool
-copy(int to)
-{
-	char buf[65536];
-	ssize_t got, n, done;
-
-	while ((got = read(STDIN_FILENO, buf, sizeof(buf))) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return false;
-		for (done = 0; done < got; done += n) {
-			n = write(to, buf + done, (size_t)(got - done));
-			if (n < 0 && errno == EINTR)
-				n = 0;
-			if (n < 0)
-				return false;
-		}
-	}
-	return true;
-}
-
 /* Never over another one; not every file system has the first way. */
 static bool
 rename_new(int dir, const char *from, const char *to)
@@ -373,7 +352,7 @@ write_file(int dir, const char *name)
 	    O_CLOEXEC, 0640);
 	if (fd < 0)
 		return errno;
-	if (!copy(fd) || fchmod(fd, 0640) != 0 || fsync(fd) != 0)
+	if (!file_copy(STDIN_FILENO, fd) || fchmod(fd, 0640) != 0 || fsync(fd) != 0)
 		err = errno;
 	if (close(fd) != 0 && err == 0)
 		err = errno;

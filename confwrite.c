@@ -30,6 +30,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "files.h"
 #include "log.h"
 #include "loop.h"
 #include "reload.h"
@@ -101,39 +102,15 @@ open_new(const char *path, const char *tmp, char *err, size_t errlen)
 static bool
 copy_text(int text, int fd)
 {
-	char buf[8192];
-	ssize_t n = lseek(text, 0, SEEK_SET);
 	int saved;
 
-	while (n >= 0 && (n = read(text, buf, sizeof(buf))) > 0)
-		for (ssize_t done = 0, k; n > 0 && done < n; done += k) {
-			k = write(fd, buf + done, (size_t)(n - done));
-			if (k <= 0)
-				n = -1;
-		}
-	if (n == 0 && fsync(fd) == 0)
+	if (lseek(text, 0, SEEK_SET) == 0 && file_copy(text, fd) &&
+	    fsync(fd) == 0)
 		return close(fd) == 0;
 	saved = errno;
 	close(fd);
 	errno = saved;
 	return false;
-}
-
-/* The new name is on the disk when the directory is. */
-static bool
-sync_directory(const char *path)
-{
-	char dir[PATH_MAX];
-	int fd, status;
-
-	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path) + 1,
-	    path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	status = fsync(fd);
-	close(fd);
-	return status == 0;
 }
 
 /*
@@ -152,9 +129,7 @@ real_path(const char *file, char path[PATH_MAX], char *err, size_t errlen)
 		return true;
 	if (errno != ENOENT || lstat(file, &st) == 0)
 		return err_set(err, errlen, "%s: %s", file, strerror(errno));
-	snprintf(dir, sizeof(dir), "%.*s", slash == NULL ? 1 :
-	    slash == file ? 1 : (int)(slash - file),
-	    slash == NULL ? "." : file);
+	file_directory(dir, sizeof(dir), file);
 	if (realpath(dir, path) == NULL ||
 	    strlen(path) + strlen(file) + 2 > PATH_MAX)
 		return err_set(err, errlen, "%s: %s", dir, strerror(errno));
@@ -182,7 +157,7 @@ config_save(int text, const char *file, char *err, size_t errlen)
 		return false;
 	}
 	err[0] = '\0';
-	if (!sync_directory(path))
+	if (!file_sync_directory(path))
 		err_set(err, errlen, "%s is written, but its directory could not "
 		    "be synced: %s", path, strerror(errno));
 	return true;

@@ -29,6 +29,7 @@
 
 #include "cli.h"
 #include "err.h"
+#include "files.h"
 #include "ippool.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -102,18 +103,6 @@ log_fault(const char *file, unsigned int line, const char *reason, void *arg)
 }
 
 /* --- reading ------------------------------------------------------------ */
-
-static void
-set_etcdir(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-
-	if (slash == NULL)
-		snprintf(lns.etcdir, sizeof(lns.etcdir), ".");
-	else
-		snprintf(lns.etcdir, sizeof(lns.etcdir), "%.*s",
-		    slash == file ? 1 : (int)(slash - file), file);
-}
 
 const char *
 config_file(void)
@@ -347,7 +336,7 @@ config_start(const struct config_args *a, char *err, size_t errlen)
 {
 	args = *a;
 	starting = true;
-	set_etcdir(args.file);
+	file_directory(lns.etcdir, sizeof(lns.etcdir), args.file);
 	if (read_startup_config(&wanted, keep_fault) < 0)
 		return err_set(err, errlen, "%s", first_fault);
 	lns.config = wanted;
@@ -388,7 +377,7 @@ config_check_files(const struct config_args *a)
 	int faults;
 
 	args = *a;
-	set_etcdir(args.file);
+	file_directory(lns.etcdir, sizeof(lns.etcdir), args.file);
 	faults = read_startup_config(&lns.config, print_fault);
 	faults |= read_files(print_fault);
 	check_plugins(print_fault);

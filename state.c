@@ -30,7 +30,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -38,6 +37,8 @@
 
 #include "acctfile.h"
 #include "digest.h"
+#include "err.h"
+#include "files.h"
 #include "forward.h"
 #include "ippool.h"
 #include "l2tp_proto.h"
@@ -52,17 +53,6 @@
 #define PREFIX_LEN	(sizeof(MAGIC) - 1 + 4)
 #define FILE_MAX	INT64_C(0x80000000)
 #define WRITE_MAX	(256 * 1024)
-
-static bool __attribute__((format(printf, 3, 4)))
-say(char *msg, size_t size, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(msg, size, fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 /* --- writing ------------------------------------------------------------ */
 
@@ -235,33 +225,6 @@ save_all(struct out *o)
 		o->error = errno;
 }
 
-/* The directory of path; "" for one without a slash is the current one. */
-static void
-directory_of(char *dir, size_t size, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		snprintf(dir, size, ".");
-	else
-		snprintf(dir, size, "%.*s",
-		    slash == path ? 1 : (int)(slash - path), path);
-}
-
-static void
-sync_directory(const char *path)
-{
-	char dir[CONFIG_STRING];
-	int fd;
-
-	directory_of(dir, sizeof(dir), path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	(void)fsync(fd);
-	close(fd);
-}
-
 static int
 open_new(const char *path)
 {
@@ -272,7 +235,7 @@ open_new(const char *path)
 	fd = open(path, flags, 0600);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	directory_of(dir, sizeof(dir), path);
+	file_directory(dir, sizeof(dir), path);
 	if (mkdir(dir, 0700) != 0)
 		return -1;
 	return open(path, flags, 0600);
@@ -288,11 +251,11 @@ state_save(const char *path, char *msg, size_t size)
 	/* A slip in the configuration must not cost a device or a directory. */
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) &&
 	    !S_ISLNK(st.st_mode))
-		return say(msg, size, "%s: it is no regular file", path);
+		return err_set(msg, size, "%s: it is no regular file", path);
 	snprintf(new, sizeof(new), "%s.new", path);
 	o = (struct out){ .fd = open_new(new) };
 	if (o.fd < 0)
-		return say(msg, size, "%s: %s", new, strerror(errno));
+		return err_set(msg, size, "%s: %s", new, strerror(errno));
 	save_all(&o);
 	if (close(o.fd) != 0 && o.error == 0)
 		o.error = errno;
@@ -300,10 +263,10 @@ state_save(const char *path, char *msg, size_t size)
 		o.error = errno;
 	if (o.error != 0) {
 		(void)unlink(new);
-		return say(msg, size, "%s: %s", path, strerror(o.error));
+		return err_set(msg, size, "%s: %s", path, strerror(o.error));
 	}
-	sync_directory(path);
-	say(msg, size, "%u sessions on %u tunnels, %u addresses remembered, "
+	(void)file_sync_directory(path);
+	err_set(msg, size, "%u sessions on %u tunnels, %u addresses remembered, "
 	    "%u accounting records", o.n.sessions, o.n.tunnels, o.n.addresses,
 	    o.n.records);
 	return true;
@@ -735,15 +698,15 @@ state_load(const uint8_t *records, size_t len, int64_t wall, long max_age,
 	bool ok;
 
 	if (v == NULL)
-		return say(msg, size, "out of memory");
+		return err_set(msg, size, "out of memory");
 	ok = load_surveyed(v, records, len, wall, max_age);
 	if (ok)
-		say(msg, size, "%u sessions on %u tunnels, %u addresses "
+		err_set(msg, size, "%u sessions on %u tunnels, %u addresses "
 		    "remembered, %u accounting records, saved %ld s ago",
 		    v->n.sessions, v->n.tunnels, v->n.addresses, v->n.records,
 		    (long)(wall - (int64_t)v->header.written));
 	else
-		say(msg, size, "%s", v->why);
+		err_set(msg, size, "%s", v->why);
 	survey_free(v);
 	return ok;
 }
@@ -757,16 +720,16 @@ check_file(int fd, size_t *len, char *msg, size_t size)
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return say(msg, size, "%s", strerror(errno));
+		return err_set(msg, size, "%s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return say(msg, size, "it is no regular file");
+		return err_set(msg, size, "it is no regular file");
 	if (st.st_uid != 0 && st.st_uid != geteuid() &&
 	    (int64_t)st.st_uid != lns.config.setuid)
-		return say(msg, size, "it belongs to somebody else");
+		return err_set(msg, size, "it belongs to somebody else");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return say(msg, size, "others can write to it");
+		return err_set(msg, size, "others can write to it");
 	if (st.st_size > FILE_MAX)
-		return say(msg, size, "it is too large");
+		return err_set(msg, size, "it is too large");
 	*len = (size_t)st.st_size;
 	return true;
 }
@@ -779,7 +742,7 @@ read_file(int fd, size_t len, char *msg, size_t size)
 	ssize_t n;
 
 	if (buf == NULL) {
-		say(msg, size, "out of memory");
+		err_set(msg, size, "out of memory");
 		return NULL;
 	}
 	while (got < len) {
@@ -792,7 +755,7 @@ read_file(int fd, size_t len, char *msg, size_t size)
 	}
 	if (got == len)
 		return buf;
-	say(msg, size, "it cannot be read to its end");
+	err_set(msg, size, "it cannot be read to its end");
 	free(buf);
 	return NULL;
 }
@@ -807,14 +770,14 @@ check_whole(const uint8_t *buf, size_t len, char *msg, size_t size)
 	if (len < PREFIX_LEN + sizeof(sha) ||
 	    memcmp(rd_bytes(&r, sizeof(MAGIC) - 1), MAGIC,
 	    sizeof(MAGIC) - 1) != 0)
-		return say(msg, size, "it is no saved state, or damaged");
+		return err_set(msg, size, "it is no saved state, or damaged");
 	digest_sha256_begin(&d);
 	digest_sha256_add(&d, buf, len - sizeof(sha));
 	digest_sha256_end(&d, sha);
 	if (memcmp(sha, buf + len - sizeof(sha), sizeof(sha)) != 0)
-		return say(msg, size, "it is damaged");
+		return err_set(msg, size, "it is damaged");
 	if (rd_u32(&r) != VERSION)
-		return say(msg, size, "it is of another version");
+		return err_set(msg, size, "it is of another version");
 	return true;
 }
 
@@ -826,7 +789,7 @@ take_file(const char *path, size_t *len, char *msg, size_t size)
 	uint8_t *buf = NULL;
 
 	if (fd < 0) {
-		say(msg, size, "%s", errno == ELOOP ?
+		err_set(msg, size, "%s", errno == ELOOP ?
 		    "it is a symbolic link" : strerror(errno));
 		return NULL;
 	}
@@ -850,7 +813,7 @@ put_aside(const char *path, char *aside, size_t size)
 	snprintf(aside, size, "%s.refused", path);
 	if (rename(path, aside) != 0)
 		return false;
-	sync_directory(path);
+	(void)file_sync_directory(path);
 	return true;
 }
 
@@ -865,7 +828,7 @@ state_restore(const char *path, long max_age, char *msg, size_t size)
 	if (!put_aside(path, aside, sizeof(aside))) {
 		msg[0] = '\0';
 		return errno == ENOENT || errno == ENOTDIR ||
-		    say(msg, size, "it cannot be moved: %s", strerror(errno));
+		    err_set(msg, size, "it cannot be moved: %s", strerror(errno));
 	}
 	buf = take_file(aside, &len, msg, size);
 	if (buf == NULL)

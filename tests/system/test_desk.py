@@ -294,6 +294,7 @@ def all_terminals(desk):
     for one in desk.terminals:
         one.close()
     desk.terminals = []
+    wait_for("room", 10, lambda: len(children(desk)) == 0)
 
 
 def children(desk):

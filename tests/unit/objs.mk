@@ -6,6 +6,7 @@ log_test_OBJS = log.o timer.o
 digest_test_OBJS = digest.o
 digest_test_LIBS = -lnettle
 lpm_test_OBJS = lpm.o
+files_test_OBJS = files.o
 config_test_OBJS = config.o
 counters_test_OBJS = counters.o
 ippool_test_OBJS = ippool.o config.o counters.o timer.o
@@ -45,7 +46,7 @@ fuzz_offload_OBJS = $(offload_test_OBJS)
 forward_io_test_OBJS = $(forward_test_OBJS)
 forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
 speed_test_OBJS = speed.o counters.o log.o timer.o
-reload_test_OBJS = reload.o confwrite.o loop.o config.o log.o timer.o
+reload_test_OBJS = reload.o confwrite.o files.o loop.o config.o log.o timer.o
 throttle_test_OBJS = throttle.o table.o timer.o counters.o
 throttle_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc
 privs_test_OBJS = privs.o
@@ -63,7 +64,7 @@ command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cli_telnet_test_OBJS = cli_telnet.o
 control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
 plugins_test_OBJS = plugins.o log.o loop.o timer.o
-acctfile_test_OBJS = acctfile.o table.o config.o loop.o log.o timer.o
+acctfile_test_OBJS = acctfile.o files.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
