@@ -68,6 +68,7 @@ step "installation and documents"
 run install tests/install-test.sh
 
 # What measures has the machine to itself, and the daemon as it is shipped.
+# A figure that is missed is measured once more: the machine may be shared.
 # The rest runs sanitized, beside the guest, which is slow but patient; the
 # long run has everything both ways.
 guest=test_guest.py
@@ -109,7 +110,7 @@ cat "$beside"
 rm -f "$beside"
 step "system tests that measure"
 # shellcheck disable=SC2086
-part measured tests/run-system.sh build $measured -m "not long"
+part measured env AGAIN=1 tests/run-system.sh build $measured -m "not long"
 if [ -n "$long" ]; then
 	# shellcheck disable=SC2086
 	part ordinary tests/run-system.sh build $ordinary -m "not long"
