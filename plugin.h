@@ -72,6 +72,8 @@ extern "C" {
 #define PLUGIN_LOG_WARN		2
 #define PLUGIN_LOG_INFO		3
 #define PLUGIN_LOG_CALL		4
+/* Who is intercepted: only those who may know it see the line. */
+#define PLUGIN_LOG_PRIVATE	(-1)
 
 #if defined(__GNUC__)
 #define PLUGIN_VISIBLE		__attribute__((visibility("default")))

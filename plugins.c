@@ -97,13 +97,17 @@ host_log(int level, uint32_t s, uint32_t t, const char *fmt, ...)
 	char text[1024];
 	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (level == PLUGIN_LOG_PRIVATE) {
+		log_private(t, s, "%s", text);
+		return;
+	}
 	if (level < LOG_L_CRIT)
 		level = LOG_L_CRIT;
 	if (level >= LOG_LEVELS)
 		level = LOG_LEVELS - 1;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	log_line((enum log_level)level, t, s, "%s", text);
 }
 

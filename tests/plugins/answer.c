@@ -11,6 +11,7 @@
  *	number		a return value that there is not
  *	fields		what came in
  *	ticks		how often the timer ran
+ *	log LEVEL	a line of the log at that level
  *	call		calls the function whose address is at `data`
  */
 #include <stdlib.h>
@@ -130,6 +131,10 @@ plugin_control(struct param_control *data)
 	if (strcmp(word, "ticks") == 0) {
 		host->control_answer(data, 0, "%d %lld", ticks,
 		    (long long)last);
+		return PLUGIN_RET_STOP;
+	}
+	if (strcmp(word, "log") == 0) {
+		host->log(atoi(data->argv[1]), 0, 0, "answer: a line");
 		return PLUGIN_RET_STOP;
 	}
 	if (strcmp(word, "call") == 0)

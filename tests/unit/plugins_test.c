@@ -267,6 +267,48 @@ test_events(void **state)
 	assert_non_null(strstr(err, "not loaded"));
 }
 
+static int heard;
+static enum log_level heard_level;
+
+static void
+hear(struct log_listener *l, enum log_level level, uint32_t tid, uint32_t sid,
+    const char *text)
+{
+	(void)l, (void)tid, (void)sid;
+	heard++;
+	heard_level = level;
+	assert_string_equal(text, "answer: a line");
+}
+
+static void
+test_log(void **state)
+{
+	struct log_listener trusted = { .trusted = true, .line = hear,
+	    .levels = ~0u };
+	struct log_listener other = { .line = hear, .levels = ~0u };
+
+	(void)state;
+	NEEDS_ROOT;
+	load("answer");
+	log_listen(&other);
+	heard = 0;
+	assert_int_equal(ask("log", "2", NULL), PLUGIN_RET_STOP);
+	assert_int_equal(heard_level, LOG_L_WARN);
+	assert_int_equal(ask("log", "99", NULL), PLUGIN_RET_STOP);
+	assert_int_equal(heard_level, LOG_LEVELS - 1);
+	assert_int_equal(ask("log", "-2", NULL), PLUGIN_RET_STOP);
+	assert_int_equal(heard_level, LOG_L_CRIT);
+	assert_int_equal(heard, 3);
+	/* PLUGIN_LOG_PRIVATE */
+	assert_int_equal(ask("log", "-1", NULL), PLUGIN_RET_STOP);
+	assert_int_equal(heard, 3);
+	log_listen(&trusted);
+	assert_int_equal(ask("log", "-1", NULL), PLUGIN_RET_STOP);
+	assert_int_equal(heard, 4);
+	log_unlisten(&trusted);
+	log_unlisten(&other);
+}
+
 static void
 test_order(void **state)
 {
@@ -443,6 +485,7 @@ main(void)
 		TEST(test_the_file),
 		TEST(test_the_directories),
 		TEST(test_events),
+		TEST(test_log),
 		TEST(test_order),
 		TEST(test_timer),
 		TEST(test_remove_in_flight),
