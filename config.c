@@ -816,9 +816,19 @@ blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
+/* What some editors put in front of UTF-8, which has no byte order. */
+static void
+skip_byte_order_mark(struct config_lines *l)
+{
+	if (l->number == 0 && l->end - l->next >= 3 &&
+	    memcmp(l->next, "\xef\xbb\xbf", 3) == 0)
+		l->next += 3;
+}
+
 char *
 config_next_line(struct config_lines *l, struct config_report *r)
 {
+	skip_byte_order_mark(l);
 	while (l->next < l->end) {
 		char *line = l->next, *eol;
 

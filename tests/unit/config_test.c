@@ -363,6 +363,18 @@ test_file(void **state)
 }
 
 static void
+test_byte_order_mark(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("\xef\xbb\xbfset debug 3\n"), 0);
+	assert_int_equal(heard.n, 0);
+	assert_int_equal(c.debug, 3);
+	assert_int_equal(parse("\xef\xbb\xbf"), 0);
+	assert_int_equal(parse("set debug 4\n\xef\xbb\xbfset debug 3\n"), 1);
+	assert_int_equal(c.debug, 4);
+}
+
+static void
 test_bad_lines_cost_themselves(void **state)
 {
 	(void)state;
@@ -932,6 +944,7 @@ main(void)
 		TEST(test_secrets_are_masked),
 		TEST(test_print_is_bounded),
 		TEST(test_file),
+		TEST(test_byte_order_mark),
 		TEST(test_bad_lines_cost_themselves),
 		TEST(test_legacy_keys),
 		TEST(test_legacy_blocks),
