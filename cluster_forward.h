@@ -16,23 +16,26 @@ void cluster_forward_exit(void);
 
 /*
  * On a slave: a datagram from a LAC, a packet from the TUN device.  Dropped
- * and counted when there is no master.
+ * and counted when there is no master.  forward.c comes here by
+ * forward_lac_away and forward_tun_away, as it lies on a lower floor; which
+ * packets are the master's is its SF_AWAY.
  */
 void cluster_forward_lac(const struct peer *, const uint8_t *buf, size_t len);
 void cluster_forward_tun(const uint8_t *ip, size_t len);
-
-/*
- * On a slave: is this session's traffic the master's?  Throttled, gardened,
- * with data sequence numbers, or not open.
- */
-bool cluster_forward_wanted(const struct session *);
 
 /* From cluster.c: a CLUSTER_BYTES, _FROM_LAC or _FROM_TUN record has come. */
 void cluster_forward_record(uint32_t from, enum cluster_record, struct rd *);
 
 /*
- * Octets and packets that this slave has carried and not reported yet; added
- * to the session when the slave becomes master.
+ * On a slave, from replica.c: what the master's stream says of a session's
+ * octets and packets, instead of writing them into the session itself.  The
+ * session then has that and what this slave has carried and not reported yet.
+ */
+void cluster_forward_counted(struct session *, const struct carried *);
+
+/*
+ * The slave becomes master: what it carried and has not reported is the
+ * session's from now on.
  */
 void cluster_forward_settle(void);
 

@@ -206,6 +206,7 @@ start(void)
 	char err[512];
 
 	timers_init();
+	lns.master = true;
 	if (!config_start(&args.config, err, sizeof(err)))
 		fatal("%s; -c names another file", err);
 	if (!pid_file_lock(err, sizeof(err)))

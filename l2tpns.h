@@ -157,6 +157,12 @@ struct usage {
 	bool pending;			/* if there is one */
 };
 
+/* User traffic, as in struct session; cluster_forward.c's own. */
+struct carried {
+	uint64_t rx_octets, tx_octets;
+	uint64_t rx_packets, tx_packets;
+};
+
 /* This process's own part of a session. */
 struct session_local {
 	struct ppp ppp;
@@ -172,6 +178,7 @@ struct session_local {
 	struct throttle *throttle;	/* NULL: full speed both ways */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
+	struct carried told;		/* slave: what the master knows of */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 } __attribute__((aligned(64)));
@@ -186,6 +193,9 @@ struct l2tpns {
 					 * the address of the default route */
 	time_t start;			/* wall clock */
 	uint32_t boot_id;		/* differs from start to start */
+	bool master;			/* decides about sessions: always, but
+					 * on a slave of a cluster */
+	uint32_t own_addr;		/* in a cluster: of this server alone */
 	bool shutting_down;		/* no new tunnels and calls */
 	bool quiet;			/* LACs hear nothing any more */
 };
