@@ -49,7 +49,7 @@ FACTS	= config table ippool counters idmap ratelimit seen
 CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire state_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
-	  throttle snoop tun icmp
+	  forward_hook throttle snoop tun icmp
 SERVICES = reload stop speed cleanup process privs notify control plugins \
 	  users command cli_telnet cli_filter cli cli_term cli_word cli_rows \
 	  cli_session cli_show cli_stat cli_do state acctfile confwrite

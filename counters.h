@@ -75,6 +75,9 @@
 	X(drop_too_big, "packets over the subscriber's MTU with DF set")       \
 	X(drop_limited, "packets over packet_limit")			       \
 	X(drop_sequence, "data packets dropped as out of sequence")	       \
+	X(drop_plugin, "packets dropped by plugins")			       \
+	X(drop_plugin_header, "packets dropped: a plugin spoiled the IP header")\
+	X(plugin_bad_length, "lengths set by plugins to more than there was, or below 0")\
 	X(mss_clamped, "TCP SYNs whose MSS was lowered")		       \
 	X(icmp_sent, "ICMP host unreachable sent")			       \
 	X(throttle_delayed, "packets of throttled sessions made to wait")      \

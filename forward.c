@@ -19,12 +19,14 @@
  *
  * A session that is throttled or intercepted takes the same ladders, but its
  * super-packets are cut first and each packet is shown to throttle.c, which
- * may keep a copy and bring it back later, and to snoop.c.
+ * may keep a copy and bring it back later, and to snoop.c.  So does everybody
+ * while a plugin wants to see packets: forward_hook.c shows them, once and
+ * before the throttle, as what the throttle brings back does not come by here.
  *
  * Owns:     the ladders.  forward_lac.c has the socket and its queue,
  *           forward_tun.c the device and its queue.
  * Calls:    tunnel_input() and ppp_input() for what is not user traffic,
- *           throttle.h, snoop.h, icmp.h, tun.h, the tables.
+ *           forward_hook(), throttle.h, snoop.h, icmp.h, tun.h, the tables.
  * Lifetime: forward_init() to forward_exit().
  */
 #include "forward.h"
@@ -38,6 +40,7 @@
 #include "l2tp_avp.h"
 #include "log.h"
 #include "loop.h"
+#include "plugins.h"
 #include "session.h"
 #include "snoop.h"
 #include "table.h"
@@ -136,6 +139,30 @@ clamp(const struct session *s, uint8_t *ip, const struct ipv4 *h)
 		COUNT(mss_clamped);
 }
 
+/* One test for all that keeps a packet from going straight on. */
+static inline bool
+goes_slowly(const struct session *s, enum plugin_event event)
+{
+	return ((s->flags & SF_SLOW) |
+	    (plugin_hooks & UINT32_C(1) << event)) != 0;
+}
+
+/*
+ * Plugins, which may shorten or drop it, then the throttle, which may keep it.
+ * True: it goes on now.
+ */
+static bool
+let_pass(struct session *s, bool out, uint8_t *ip, size_t *len)
+{
+	if (plugin_wanted(out ? PE_packet_tx : PE_packet_rx)) {
+		*len = forward_hook(s, out, ip, *len);
+		if (*len == 0)
+			return false;
+	}
+	return (s->flags & SF_THROTTLE) == 0 ||
+	    throttle_pass(s, out, ip, *len);
+}
+
 /* --- from the subscriber ------------------------------------------------ */
 
 static bool
@@ -229,6 +256,7 @@ static void
 ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 {
 	struct ipv4 h;
+	size_t len;
 
 	if ((s->flags & SF_OPEN) == 0) {
 		COUNT(drop_not_open);
@@ -257,9 +285,9 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 		return;
 	}
 	clamp(s, ip, &h);
-	if ((s->flags & SF_THROTTLE) == 0 ||
-	    throttle_pass(s, false, ip, h.len))
-		pass_from_subscriber(s, ip, h.len);
+	len = h.len;
+	if (!goes_slowly(s, PE_packet_rx) || let_pass(s, false, ip, &len))
+		pass_from_subscriber(s, ip, len);
 }
 
 /*
@@ -517,7 +545,7 @@ static void
 send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
     size_t len)
 {
-	if ((s->flags & SF_THROTTLE) == 0 || throttle_pass(s, true, ip, len))
+	if (!goes_slowly(s, PE_packet_tx) || let_pass(s, true, ip, &len))
 		pass_to_subscriber(s, t, ip, len);
 }
 
@@ -678,7 +706,7 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v,
 	s = !g.ipv6 && ipv4_decode(ip, len, &h) ? session_by_sid(sid) : NULL;
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL || (s->flags & (SF_OPEN | SF_SLOW)) != SF_OPEN ||
-	    lns.config.packet_limit != 0 ||
+	    plugin_wanted(PE_packet_tx) || lns.config.packet_limit != 0 ||
 	    forward_lac_write != queue_for_lac ||
 	    !fits(s, (size_t)g.hlen + g.size, &mtu)) {
 		cut_apart(&g, sid);

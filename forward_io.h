@@ -1,6 +1,7 @@
 /*
  * forward_io.h - the two ends of the data path, between forward.c and the
- * kernel: the L2TP socket (forward_lac.c) and the TUN device (forward_tun.c)
+ * kernel: the L2TP socket (forward_lac.c) and the TUN device (forward_tun.c);
+ * and what plugins see on the way between (forward_hook.c)
  *
  * Both ends work on arrays.  What comes in is handed to forward.c packet by
  * packet; what goes out waits in a queue until that is full or the turn ends.
@@ -64,6 +65,16 @@ void tundev_close(void);
  */
 void tundev_put(uint8_t *ip, size_t len, size_t room, uint32_t sid);
 void tundev_flush(void);
+
+/* --- forward_hook.c: plugins ------------------------------------------------ */
+
+/*
+ * Shows a packet of an open session to plugins, out: on its way to the
+ * subscriber.  len is the Total Length of its sound IPv4 header.  What it is
+ * afterwards, not more, its header sound again; 0: it goes no further, and is
+ * counted.  The session may be dying then, or have other flags than before.
+ */
+size_t forward_hook(struct session *, bool out, uint8_t *ip, size_t len);
 
 /* --- forward.c, called by the two ---------------------------------------- */
 

@@ -144,6 +144,9 @@ struct param_post_auth {
  * the wire; a server with such a plugin looks at every packet of everybody,
  * and is slower.  The octets are yours to change, checksums being your own
  * affair; so is len, downwards only: 0 drops the packet.  ERROR drops it too.
+ * A shorter len is written into the IP header, if that still has the old one; a
+ * packet that is left without a sound IP header is dropped.  buf is not
+ * aligned.
  * On every server of a cluster, for the packets that it forwards itself.
  */
 struct param_packet_rx {

@@ -290,11 +290,13 @@ note_hooks(void)
 /* --- calling ------------------------------------------------------------- */
 
 int
-plugin_call(enum plugin_event event, void *param, const char **by)
+plugin_call_reviewed(enum plugin_event event, void *param,
+    bool (*review)(void *, const char *), void *arg, const char **by)
 {
 	static struct log_limit limit;
 	int ret = PLUGIN_RET_OK;
 	struct plugin *p;
+	bool go_on;
 
 	if (!plugin_wanted(event))
 		return PLUGIN_RET_OK;
@@ -305,9 +307,10 @@ plugin_call(enum plugin_event event, void *param, const char **by)
 		if (by != NULL)
 			*by = p->name;
 		ret = event_calls[event](p->event[event], param);
-		if (ret == PLUGIN_RET_OK)
+		go_on = review == NULL || review(arg, p->name);
+		if (ret == PLUGIN_RET_OK && go_on)
 			continue;
-		if (ret != PLUGIN_RET_STOP) {
+		if (ret != PLUGIN_RET_OK && ret != PLUGIN_RET_STOP) {
 			log_limited(&limit, LOG_L_ERROR, 0, 0, "plugin %s: "
 			    "plugin_%s returned %d, an error", p->name,
 			    plugin_events[event].name, ret);
@@ -317,6 +320,12 @@ plugin_call(enum plugin_event event, void *param, const char **by)
 	}
 	depth--;
 	return ret;
+}
+
+int
+plugin_call(enum plugin_event event, void *param, const char **by)
+{
+	return plugin_call_reviewed(event, param, NULL, NULL, by);
 }
 
 /*

@@ -19,6 +19,10 @@
  * (int plugin_NAME(struct param_NAME *)) and the list that is shown.
  */
 #define PLUGIN_EVENT_ROWS(X)						       \
+	X(packet_rx, "a packet from a subscriber may pass",		       \
+	    "t, s, buf, len")						       \
+	X(packet_tx, "a packet to a subscriber, before it is throttled",       \
+	    "t, s, buf, len")						       \
 	X(timer, "each second", "time_now")				       \
 	X(control, "a command of nsctl that the server does not know",	       \
 	    "buf, l, source_ip, source_port, response, response_length, "      \
@@ -53,6 +57,15 @@ plugin_wanted(enum plugin_event event)
  * *by is good until the end of the turn.
  */
 int plugin_call(enum plugin_event, void *param, const char **by);
+
+/*
+ * The same; after each plugin review() looks at what it has made of param, so
+ * that the next one finds nothing there that may not be.  False: no further
+ * one is called.
+ */
+int plugin_call_reviewed(enum plugin_event, void *param,
+    bool (*review)(void *arg, const char *plugin), void *arg,
+    const char **by);
 
 /* Before anything else: where plugins lie.  dir must stay. */
 void plugins_init(const char *dir);

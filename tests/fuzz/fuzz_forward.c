@@ -7,15 +7,16 @@
  * it; bit 4: from the TUN, the device's header and a super-packet; bit 5: all
  * sessions are throttled from now on; bit 6: time passes first; bit 7: and they
  * are intercepted), a 16-bit length, and so many octets, each packet in memory
- * of exactly its size.  Two
- * tunnels and four sessions await them.  What comes out on either side must
- * be a sound packet of its session, and the session's own figures must add
- * up.
+ * of exactly its size.  An input of an odd length has a plugin, which does
+ * what the last octet of a packet tells it.  Two tunnels and four sessions
+ * await them.  What comes out on either side must be a sound packet of its
+ * session, and the session's own figures must add up.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake_plugins.h"
 #include "forward.h"
 #include "forward_io.h"
 #include "icmp.h"
@@ -281,6 +282,43 @@ super_from_tun(const uint8_t *data, size_t len, bool fix)
 	free(buf);
 }
 
+/* The bits that are left of the octet choose a place, or a number. */
+static int
+play(enum plugin_event event, struct param_packet_rx *data)
+{
+	struct session *s = session_by_sid(data->s);
+	uint8_t *ip = (uint8_t *)data->buf, what = ip[data->len - 1];
+	struct ipv4 h;
+
+	check(s != NULL && s->tid == data->t && (s->flags & SF_OPEN) != 0);
+	check(event == PE_packet_rx || event == PE_packet_tx);
+	check(ipv4_decode(ip, (size_t)data->len, &h) && h.len == data->len);
+	switch (what & 7) {
+	case 0:
+		data->len -= what >> 3;
+		break;
+	case 1:
+		data->len += what >> 3;
+		break;
+	case 2:
+		data->len = 0;
+		break;
+	case 3:
+		ip[what >> 3 < data->len ? what >> 3 : 0] ^= what;
+		break;
+	case 4:
+		data->buf = NULL;
+		data->s = what;
+		break;
+	case 5:
+		check(throttle_set(s, what >> 6, what >> 5 & 1));
+		break;
+	default:
+		return what >> 3;
+	}
+	return PLUGIN_RET_OK;
+}
+
 static void
 check_figures(void)
 {
@@ -341,6 +379,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	forward_tun_write = take_tun;
 	forward_lac_write = take_lac;
 	build_tables();
+	fake_plugins_load(len % 2 != 0 ? play : NULL, play);
 	while (rd_left(&r) > 3) {
 		from = rd_u8(&r);
 		n = rd_u16(&r);

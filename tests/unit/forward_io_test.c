@@ -28,6 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fake_plugins.h"
 #include "forward.h"
 #include "forward_io.h"
 #include "icmp.h"
@@ -297,6 +298,7 @@ setup(void **state)
 	memset(came, 0, sizeof(came));
 	memset(&lns, 0, sizeof(lns));
 	too_big = 0;
+	fake_plugins_load(NULL, NULL);
 	peer_mtu = MTU;
 	lns.config.multi_read_count = 10;
 	lns.config.socket_buffer = 4 << 20;
@@ -769,6 +771,49 @@ the_long_way_gives_the_same(void **state)
 	}
 }
 
+/* Each packet that a plugin is shown: single, and complete. */
+static struct {
+	unsigned int rx, tx;
+	size_t rx_octets, tx_octets;
+} shown;
+
+static int
+look(enum plugin_event event, struct param_packet_rx *data)
+{
+	const uint8_t *ip = (const uint8_t *)data->buf;
+	size_t len = (size_t)data->len;
+
+	assert_true(len <= MTU);
+	assert_int_equal(model_get(ip + 2, 2), len);
+	assert_int_equal(model_sum(0, ip, 20), 0xffff);
+	assert_int_equal(model_l4_checksum(ip, len),
+	    model_get(ip + (ip[9] == 6 ? 36 : 26), 2));
+	if (event == PE_packet_rx) {
+		shown.rx++;
+		shown.rx_octets += len;
+	} else {
+		shown.tx++;
+		shown.tx_octets += len;
+	}
+	return PLUGIN_RET_OK;
+}
+
+static void
+plugins_see_what_super_packets_are_made_of(void **state)
+{
+	(void)state;
+	need_namespace();
+	memset(&shown, 0, sizeof(shown));
+	fake_plugins_load(look, NULL);
+	for (size_t k = 0; k + 2 <= HEAVY; k += 2)
+		check_row(heavy + k, 2);
+	assert_true(shown.tx > 1000);
+	assert_int_equal(shown.tx, counters.tunnel_tx_packets);
+	assert_int_equal(shown.tx_octets, sessions[0]->tx_octets +
+	    sessions[1]->tx_octets);
+	assert_int_equal(shown.rx, 0);
+}
+
 /* A small MRU: segments are fragmented, or refused as they ask for it. */
 static void
 segments_too_long_for_the_peer(void **state)
@@ -905,6 +950,23 @@ runs_are_joined(void **state)
 	assert_int_equal(sessions[0]->rx_packets, 120);
 }
 
+/* They were seen before, one by one, and are joined all the same. */
+static void
+plugins_see_what_will_be_joined(void **state)
+{
+	(void)state;
+	need_namespace();
+	memset(&shown, 0, sizeof(shown));
+	fake_plugins_load(look, NULL);
+	for (int tcp = 0; tcp < 2; tcp++) {
+		send_up(60, tcp);
+		assert_int_equal(expect_up(60, tcp), 1);
+	}
+	assert_int_equal(shown.rx, 120);
+	assert_int_equal(shown.rx_octets, 60 * (540 + 528));
+	assert_int_equal(shown.tx, 0);
+}
+
 /* The kernel does not like what we joined: it gets it as it was. */
 static void
 a_refused_group_goes_as_it_came(void **state)
@@ -961,9 +1023,11 @@ main(void)
 		TEST(a_full_socket_loses_and_goes_on),
 		TEST(super_packets_fill_the_arena),
 		TEST(the_long_way_gives_the_same),
+		TEST(plugins_see_what_super_packets_are_made_of),
 		TEST(segments_too_long_for_the_peer),
 		TEST(super_packets_for_nobody),
 		TEST(runs_are_joined),
+		TEST(plugins_see_what_will_be_joined),
 		TEST(a_refused_group_goes_as_it_came),
 		TEST(what_the_device_does_not_take_is_not_counted),
 	};

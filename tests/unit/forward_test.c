@@ -15,6 +15,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -25,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fake_plugins.h"
 #include "forward.h"
 #include "forward_io.h"
 #include "icmp.h"
@@ -225,6 +227,7 @@ setup(void **state)
 	real_lac = forward_lac_write;
 	forward_tun_write = note_tun;
 	forward_lac_write = note_lac;
+	fake_plugins_load(NULL, NULL);
 	return 0;
 }
 
@@ -854,6 +857,325 @@ test_throttled(void **state)
 	throttle_stop(s);
 }
 
+/* --- plugins -------------------------------------------------------------- */
+
+/* What they were shown, and what they are to do. */
+static struct {
+	int rx, tx, later;		/* calls: of the first, of the next */
+	struct param_packet_rx param;	/* the last one */
+	uint8_t buf[PACKET_MAX];
+	int ret, len;			/* to return; to set len to */
+	bool spoil_param;
+	void (*act)(void);
+} plugin;
+
+static int
+play(enum plugin_event event, struct param_packet_rx *data)
+{
+	if (event == PE_packet_rx)
+		plugin.rx++;
+	else
+		plugin.tx++;
+	plugin.param = *data;
+	memcpy(plugin.buf, data->buf, (size_t)data->len);
+	if (plugin.act != NULL)
+		plugin.act();
+	if (plugin.len != INT_MIN)
+		data->len = plugin.len;
+	if (plugin.spoil_param) {
+		data->buf = NULL;
+		data->s = data->t = 77;
+	}
+	return plugin.ret;
+}
+
+/* The one behind: it must find what is true. */
+static int
+play_later(enum plugin_event event, struct param_packet_rx *data)
+{
+	struct ipv4 h;
+
+	(void)event;
+	plugin.later++;
+	assert_int_equal(data->s, s->sid);
+	assert_int_equal(data->t, t->tid);
+	assert_true(ipv4_decode((uint8_t *)data->buf, (size_t)data->len, &h));
+	assert_int_equal(h.len, data->len);
+	return PLUGIN_RET_OK;
+}
+
+static void
+load_plugins(void)
+{
+	memset(&plugin, 0, sizeof(plugin));
+	plugin.ret = PLUGIN_RET_OK;
+	plugin.len = INT_MIN;
+	fake_plugins_load(play, play_later);
+}
+
+/* Each packet once each way, when nothing but the throttle may drop it. */
+static void
+test_hook_sees(void **state)
+{
+	(void)state;
+	load_plugins();
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	assert_int_equal(plugin.rx, 1);
+	assert_int_equal(plugin.param.t, t->tid);
+	assert_int_equal(plugin.param.s, s->sid);
+	assert_int_equal(plugin.param.len, 60);
+	assert_int_equal(seen.len, 60);
+	assert_memory_equal(seen.buf, plugin.buf, 60);
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(plugin.tx, 1);
+	assert_int_equal(plugin.param.s, s->sid);
+	assert_int_equal(plugin.param.len, 100);
+	assert_memory_equal(seen.buf + 10, plugin.buf, 100);
+	assert_int_equal(plugin.later, 2);
+
+	ip_from_lac(OUTSIDE, SUBSCRIBER, 17, 53);
+	ip_from_lac(SUBSCRIBER, 0x7f000001, 17, 53);
+	ip_from_lac(SUBSCRIBER, OURS, 6, 23);
+	ip_from_tun(0x0a000009, 100);
+	lns.config.packet_limit = 1;
+	ip_from_tun(SUBSCRIBER, 100);
+	ip_from_tun(SUBSCRIBER, 100);
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	lns.config.packet_limit = 0;
+	s->flags = 0;
+	ip_from_tun(SUBSCRIBER, 100);
+	s->flags = SF_OPEN;
+	assert_int_equal(plugin.rx, 1);
+	assert_int_equal(plugin.tx, 2);
+
+	peer_mtu = 576;			/* three fragments */
+	s->mss = 536;
+	ip_from_tun(SUBSCRIBER, 1200);
+	assert_int_equal(plugin.tx, 5);
+	assert_int_equal(s->tx_packets, 5);
+
+	fake_plugins_load(NULL, NULL);
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(plugin.rx + plugin.tx, 6);
+	assert_int_equal(s->rx_packets + s->tx_packets, 8);
+}
+
+/* What the throttle keeps was seen when it came, and only then. */
+static void
+test_hook_throttled(void **state)
+{
+	(void)state;
+	load_plugins();
+	assert_true(throttle_set(s, 8, 8));
+	for (int i = 0; i < 4; i++) {
+		ip_from_tun(SUBSCRIBER, 500);
+		ip_from_lac(SUBSCRIBER, OUTSIDE, IPV4_UDP, 53);
+	}
+	assert_int_equal(seen.sent + seen.tun, 2);
+	assert_int_equal(plugin.tx, 4);
+	assert_int_equal(plugin.rx, 4);
+	for (int i = 0; i < 10; i++) {
+		timer_fake(510);
+		forward_flush();
+	}
+	assert_int_equal(seen.sent + seen.tun, 8);
+	assert_int_equal(plugin.tx + plugin.rx, 8);
+	throttle_stop(s);
+}
+
+static void
+both_ways(void)
+{
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	ip_from_tun(SUBSCRIBER, 100);
+}
+
+/* By an error, by any number that is no answer, by a length of 0. */
+static void
+test_hook_drops(void **state)
+{
+	static const int errors[] = { PLUGIN_RET_ERROR, -1, 3, INT_MAX,
+	    INT_MIN };
+	unsigned int i;
+
+	(void)state;
+	load_plugins();
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		plugin.ret = errors[i];
+		both_ways();
+	}
+	plugin.ret = PLUGIN_RET_OK;
+	plugin.len = 0;
+	both_ways();
+	assert_int_equal(plugin.later, 0);
+	assert_int_equal(seen.tun + seen.sent, 0);
+	assert_int_equal(s->rx_packets + s->tx_packets, 0);
+	assert_int_equal(counters.drop_plugin, 2 * i + 2);
+	plugin.len = INT_MIN;
+	plugin.ret = PLUGIN_RET_STOP;
+	both_ways();
+	assert_int_equal(seen.tun + seen.sent, 2);
+	assert_int_equal(plugin.later, 0);
+	assert_int_equal(counters.drop_plugin, 2 * i + 2);
+}
+
+/* Rubbish is not taken, and nobody behind sees it. */
+static void
+test_hook_rubbish(void **state)
+{
+	static const int lens[] = { -1, 101, 65535, 65536, INT_MAX,
+	    INT_MIN + 1, -100 };
+	unsigned int i, n = sizeof(lens) / sizeof(lens[0]);
+
+	(void)state;
+	load_plugins();
+	plugin.spoil_param = true;
+	for (i = 0; i < n; i++) {
+		plugin.len = lens[i];
+		both_ways();
+		assert_int_equal(seen.len, 110);
+	}
+	assert_int_equal(counters.plugin_bad_length, 2 * n);
+	assert_int_equal(plugin.later, 2 * n);
+	assert_int_equal(s->rx_octets, n * 60);
+	assert_int_equal(s->tx_octets, n * 100);
+}
+
+static void
+set_length_by_hand(void)
+{
+	uint8_t *ip = (uint8_t *)plugin.param.buf;
+
+	ipv4_put16(ip + 2, 50);
+	ipv4_set_checksum(ip, 20);
+}
+
+/* The header follows len, whoever writes it. */
+static void
+test_hook_shortens(void **state)
+{
+	struct ipv4 h;
+
+	(void)state;
+	load_plugins();
+	for (int i = 0; i < 3; i++) {
+		if (i > 0)
+			plugin.act = set_length_by_hand;
+		if (i < 2)
+			plugin.len = 50;
+		ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+		assert_int_equal(seen.len, 50);
+		assert_true(ipv4_decode(seen.buf, 50, &h));
+		assert_int_equal(h.len, 50);
+		/* Then by the header alone. */
+		plugin.len = INT_MIN;
+		fake_plugins_load(play, NULL);
+	}
+	plugin.act = NULL;
+	plugin.len = 20;
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(seen.len, 10 + 20);
+	assert_true(ipv4_decode(seen.buf + 10, 20, &h));
+	assert_int_equal(s->rx_octets, 150);
+	assert_int_equal(s->tx_octets, 20);
+	for (plugin.len = 1; plugin.len < 20; plugin.len++)
+		both_ways();
+	assert_int_equal(counters.drop_plugin_header, 38);
+	assert_int_equal(counters.drop_plugin, 0);
+	assert_int_equal(counters.plugin_bad_length, 0);
+	assert_int_equal(seen.tun + seen.sent, 4);
+}
+
+static uint8_t spoil_at;
+
+static void
+spoil_header(void)
+{
+	plugin.param.buf[spoil_at] ^= 0x11;
+}
+
+/* Not an octet of the header can be wrong without its being seen. */
+static void
+test_hook_spoils(void **state)
+{
+	(void)state;
+	load_plugins();
+	fake_plugins_load(play, NULL);
+	plugin.act = spoil_header;
+	for (spoil_at = 0; spoil_at < 20; spoil_at++)
+		both_ways();
+	assert_int_equal(counters.drop_plugin_header, 40);
+	assert_int_equal(seen.tun + seen.sent, 0);
+	both_ways();			/* and of the rest any */
+	assert_int_equal(seen.tun + seen.sent, 2);
+}
+
+static void
+end_session(void)
+{
+	throttle_stop(s);
+	s->dying = true;
+	s->flags = 0;
+}
+
+static void
+throttle_it(void)
+{
+	assert_true(throttle_set(s, 8, 8));
+}
+
+static void
+let_it_go(void)
+{
+	assert_true(throttle_set(s, 0, 0));
+}
+
+static void
+unload(void)
+{
+	plugin_hooks = 0;
+}
+
+/* What it does to the session counts for this very packet. */
+static void
+test_hook_acts(void **state)
+{
+	(void)state;
+	load_plugins();
+	plugin.act = throttle_it;
+	for (int i = 0; i < 3; i++)
+		both_ways();
+	assert_int_equal(seen.tun, 1);
+	assert_int_equal(seen.sent, 1);
+	plugin.act = let_it_go;		/* those that wait go before */
+	both_ways();
+	assert_int_equal(seen.tun, 4);
+	assert_int_equal(seen.sent, 4);
+	assert_int_equal(s->flags, SF_OPEN);
+	forward_flush();
+
+	assert_int_equal(plugin.later, 8);
+	plugin.act = end_session;
+	assert_true(throttle_set(s, 8, 8));
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(counters.drop_not_open, 1);
+	assert_int_equal(plugin.later, 8);
+	s->dying = false;
+	s->flags = SF_OPEN;
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	assert_int_equal(counters.drop_not_open, 2);
+	assert_int_equal(seen.tun + seen.sent, 8);
+	s->dying = false;
+	s->flags = SF_OPEN;
+
+	plugin.act = unload;
+	ip_from_tun(SUBSCRIBER, 100);
+	both_ways();
+	assert_int_equal(seen.tun + seen.sent, 11);
+	assert_int_equal(plugin.tx + plugin.rx, 11);
+}
+
 /* --- real sockets ------------------------------------------------------- */
 
 static int tun_pair[2], peer_fd;
@@ -1095,6 +1417,9 @@ main(void)
 		T(test_own_ports), T(test_malformed), T(test_mss),
 		T(test_packet_limit), T(test_downstream_forms),
 		T(test_downstream_drops), T(test_too_big), T(test_throttled),
+		T(test_hook_sees), T(test_hook_throttled), T(test_hook_drops),
+		T(test_hook_rubbish), T(test_hook_shortens),
+		T(test_hook_spoils), T(test_hook_acts),
 		T(test_sockets),
 		T(test_order), T(test_unreachable_lac), T(test_bounded),
 		T(test_truncated), T(test_port_in_use),

@@ -19,8 +19,8 @@ idmap_test_OBJS = idmap.o digest.o
 ratelimit_test_OBJS = ratelimit.o digest.o timer.o
 seen_test_OBJS = seen.o digest.o timer.o
 table_test_OBJS = table.o
-FORWARD_OBJS = forward.o forward_lac.o forward_tun.o throttle.o snoop.o \
-	cksum.o gso.o gro.o
+FORWARD_OBJS = forward.o forward_lac.o forward_tun.o forward_hook.o \
+	throttle.o snoop.o cksum.o gso.o gro.o
 forward_test_OBJS = $(FORWARD_OBJS) ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
 PPP_OBJS = ppp.o ppp_cp.o ppp_lcp.o ppp_ipcp.o ppp_auth.o ppp_opt.o \
 	config.o counters.o timer.o
