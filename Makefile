@@ -57,7 +57,8 @@ DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o
 # Plugins that come with it: one source file each, which includes plugin.h.
-MODULES	=
+MODULES	= autosnoop autothrottle sessionctl setrxspeed snoopctl \
+	  stripdomain throttlectl
 
 UNIT_TESTS = $(patsubst tests/unit/%_test.c,%,$(wildcard tests/unit/*_test.c))
 FUZZERS	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -127,6 +128,8 @@ $(B)/plugins/%.so: tests/plugins/%.c plugin.h Makefile
 	$(CC) $(PLUGIN_CFLAGS) -o $@ $<
 $(B)/unit/plugins_test.o: ALL_CFLAGS += -DTEST_PLUGINS='"$(B)/plugins"'
 $(B)/unit/plugins_test: $(TEST_PLUGINS)
+$(B)/unit/modules_test.o: ALL_CFLAGS += -DMODULES='"$(B)"'
+$(B)/unit/modules_test: $(MODULES:%=$(B)/%.so)
 
 check-unit: $(UNIT_TESTS:%=$(B)/unit/%_test)
 	@tests/run-unit.sh $^

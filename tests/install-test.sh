@@ -60,6 +60,21 @@ if command -v c++ > /dev/null; then
 	nm -D "$root/smallest.so" | grep -q ' T plugin_timer$'
 fi
 
+# So do those that come with it; they show nothing but what it declares, and
+# anybody can build them again.
+for m in autosnoop autothrottle sessionctl setrxspeed snoopctl stripdomain \
+    throttlectl; do
+	so=$root/usr/lib/l2tpns/$m.so
+	test "$(stat -c %a "$so")" = 644
+	nm -D --defined-only "$so" | grep -q ' D plugin_api_version$'
+	if nm -D --defined-only "$so" | grep -v ' [BDT] plugin_[a-z_]*$'; then
+		exit 1
+	fi
+	cp "$m.c" "$root/again.c"
+	cc -Wall -Wextra -Werror -shared -fPIC -fvisibility=hidden \
+	    -I"$root/usr/include/l2tpns" -o "$root/again.so" "$root/again.c"
+done
+
 # Position independent, full RELRO, no executable stack, stack protector.
 elf=$(readelf -hldsW "$root/usr/sbin/l2tpns")
 echo "$elf" | grep -q 'Type: *DYN'

@@ -64,6 +64,7 @@ command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cli_telnet_test_OBJS = cli_telnet.o
 control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
 plugins_test_OBJS = plugins.o log.o loop.o timer.o
+modules_test_OBJS =
 acctfile_test_OBJS = acctfile.o files.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
