@@ -51,6 +51,7 @@ MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  forward_hook throttle snoop tun icmp
 SERVICES = reload stop speed cleanup process privs notify control plugins \
+	  plugin_host plugin_events plugin_run plugin_count \
 	  users command cli_telnet cli_filter cli cli_term cli_word cli_rows \
 	  cli_session cli_show cli_stat cli_do state acctfile confwrite
 DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns

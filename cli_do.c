@@ -33,7 +33,6 @@
 #include "tunnel.h"
 
 #define NAME_TEXT	(4 * USER_MAX)	/* a name with all of it escaped */
-#define RATE_MAX	100000000	/* kbit/s, as of throttle_speed */
 #define DROP_SLICE	32		/* sessions */
 
 /* --- who is meant ------------------------------------------------------- */
@@ -56,15 +55,11 @@ target_find(struct command_run *run, const char *word, bool by_id,
     struct target *t)
 {
 	const char *name = word;
-	uint32_t sid;
 
 	t->first = word_user(word);
 	t->one = t->first == NULL;
-	if (t->one && by_id && word_number(word, UINT32_MAX, &sid)) {
-		t->first = session_by_sid(sid);
-		if (t->first != NULL && t->first->dying)
-			t->first = NULL;
-	}
+	if (t->one && by_id)
+		t->first = word_session(word);
 	if (t->first != NULL && t->first->authenticated)
 		name = t->first->user;
 	log_escape(t->name, sizeof(t->name), name, strlen(name));
@@ -160,7 +155,7 @@ static bool
 bad_rate(struct command_run *run, const char *word)
 {
 	command_print(run, "Invalid rate \"%s\" (1-%d kbit/s)\n", word,
-	    RATE_MAX);
+	    THROTTLE_MAX);
 	return false;
 }
 
@@ -177,7 +172,7 @@ directions(struct command_run *run, struct rates *r)
 			    "in RATE out RATE\n");
 			return false;
 		}
-		if (!word_number(run->argv[i + 1], RATE_MAX,
+		if (!word_number(run->argv[i + 1], THROTTLE_MAX,
 		    in ? &r->in : &r->out))
 			return bad_rate(run, run->argv[i + 1]);
 	}
@@ -201,7 +196,7 @@ wanted_rates(struct command_run *run, struct rates *r)
 	if (run->argc > 2)
 		return directions(run, r);
 	r->in = (uint32_t)lns.config.throttle_speed;
-	if (run->argc == 2 && !word_number(run->argv[1], RATE_MAX, &r->in))
+	if (run->argc == 2 && !word_number(run->argv[1], THROTTLE_MAX, &r->in))
 		return bad_rate(run, run->argv[1]);
 	r->out = r->in;
 	return true;

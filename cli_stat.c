@@ -59,10 +59,11 @@ is_private(size_t off)
 	    off == offsetof(struct counters, snoop_errors);
 }
 
-/* After the counters come two that are none. */
+/* After the counters come two that are none, and those of plugins. */
 static enum row_step
 next_counter(struct rows *r)
 {
+	struct plugin_counter_row row;
 	uint64_t i = r->at++;
 
 	if (i < counter_rows_n && !r->run->enabled &&
@@ -77,6 +78,8 @@ next_counter(struct rows *r)
 	else if (i == counter_rows_n + 1)
 		counter_cells(r, "since_cleared", seconds_since_cleared(),
 		    "seconds since the counters were cleared");
+	else if (plugin_counter_row(i - counter_rows_n - 2, &row))
+		counter_cells(r, row.name, row.value, row.help);
 	else
 		return ROW_END;
 	return ROW;
@@ -124,6 +127,7 @@ void
 do_clear_counters(struct command_run *run)
 {
 	counters_clear();
+	plugin_counters_clear();
 	loop_stall_reset();
 	cleared = timer_wall();
 	command_audit(run, "clear counters");

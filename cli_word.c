@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "session.h"
+#include "table.h"
 
 uint64_t
 seconds_since(time_t then)
@@ -90,6 +91,17 @@ word_user(const char *word)
 		return s;
 	(void)word_unescape(name, sizeof(name), word);
 	return session_by_user(name);
+}
+
+struct session *
+word_session(const char *word)
+{
+	struct session *s = word_user(word);
+	uint32_t sid;
+
+	if (s == NULL && word_number(word, UINT32_MAX, &sid))
+		s = session_by_sid(sid);
+	return s != NULL && !s->dying ? s : NULL;
 }
 
 /* How many octets of UTF-8 begin here, and their code point; 0: none do. */

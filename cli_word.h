@@ -15,6 +15,12 @@ bool word_number(const char *word, uint64_t max, uint32_t *n);
  */
 struct session *word_user(const char *word);
 
+/*
+ * A user, or else a session id, as above; NULL when there is neither.  What
+ * is a connected user is that one, even if it is a number.
+ */
+struct session *word_session(const char *word);
+
 /* What log_escape() wrote as it was before; returns its length. */
 size_t word_unescape(char *dst, size_t size, const char *escaped);
 

@@ -310,6 +310,7 @@ main(int argc, char **argv)
 	settle();
 	if (args.detach)
 		process_background();
+	plugins_become_master();
 	announce_ready();
 	loop_run();
 	stop();

@@ -169,6 +169,8 @@ struct session_local {
 	uint32_t sid;			/* its own, for the timers */
 	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
 	bool starting;			/* counted among max_starting */
+	bool ending;			/* dying, and plugins are being told */
+	bool moving;			/* into the garden, or out of it */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */
 	struct timer idle_timer;	/* Idle-Timeout */

@@ -34,6 +34,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loop.h"
@@ -41,6 +42,7 @@
 
 #define SLEEP_MAX	(3600 * 1000)	/* ms; far below any limit of select */
 #define NOMEM_NAP	10		/* ms */
+#define WAIT_NAP	2		/* ms */
 #define SELF_FD		3		/* the program itself, in a child */
 
 static struct loop_fd *stages[LOOP_STAGES];
@@ -259,6 +261,33 @@ reap_children(void)
 	}
 }
 
+bool
+loop_wait(struct loop_child *c, uint64_t ms, int *status)
+{
+	const struct timespec nap = { .tv_nsec = WAIT_NAP * 1000 * 1000 };
+	uint64_t until = timer_usec() / 1000 + ms;
+	struct loop_child **p = &children;
+	pid_t got;
+
+	for (;;) {
+		got = waitpid(c->pid, status, WNOHANG);
+		if (got != 0 && (got > 0 || errno != EINTR))
+			break;
+		if (timer_usec() / 1000 >= until)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	if (got < 0)
+		*status = W_EXITCODE(255, 0);
+	while (*p != NULL && *p != c)
+		p = &(*p)->next;
+	if (*p != NULL)
+		*p = c->next;
+	c->pid = 0;
+	c->next = NULL;
+	return true;
+}
+
 static void
 run_hooks(void)
 {
@@ -413,11 +442,14 @@ loop_init(void)
  * the daemon's real-time priority.
  */
 static int
-spawn_attributes(posix_spawnattr_t *attr)
+spawn_attributes(posix_spawnattr_t *attr, bool group)
 {
 	struct sched_param prio = { .sched_priority = 0 };
 	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
 	sigset_t set;
+
+	if (group)
+		flags |= POSIX_SPAWN_SETPGROUP;	/* 0: its own */
 
 	sigemptyset(&set);
 	posix_spawnattr_setsigmask(attr, &set);
@@ -431,18 +463,23 @@ spawn_attributes(posix_spawnattr_t *attr)
 	return posix_spawnattr_setflags(attr, flags);
 }
 
+/* How a child differs from the simplest one. */
+struct spawn { int stdin_fd, out_fd; bool self, group; };
+
 /* Nothing is open in the child but 0, 1, 2 and, if asked for, the program. */
 static int
-spawn_files(posix_spawn_file_actions_t *files, int stdin_fd, bool self)
+spawn_files(posix_spawn_file_actions_t *files, const struct spawn *how)
 {
 	int err, first = 3;
 
-	if (stdin_fd >= 0)
-		err = posix_spawn_file_actions_adddup2(files, stdin_fd, 0);
+	if (how->stdin_fd >= 0)
+		err = posix_spawn_file_actions_adddup2(files, how->stdin_fd, 0);
 	else
 		err = posix_spawn_file_actions_addopen(files, 0, "/dev/null",
 		    O_RDONLY, 0);
-	if (err == 0 && self) {
+	for (int fd = 1; fd <= 2 && err == 0 && how->out_fd >= 0; fd++)
+		err = posix_spawn_file_actions_adddup2(files, how->out_fd, fd);
+	if (err == 0 && how->self) {
 		err = posix_spawn_file_actions_adddup2(files, self_exe,
 		    SELF_FD);
 		first = SELF_FD + 1;
@@ -454,7 +491,7 @@ spawn_files(posix_spawn_file_actions_t *files, int stdin_fd, bool self)
 
 static bool
 spawn(struct loop_child *c, const char *path, char *const argv[],
-    char *const envp[], int stdin_fd, bool self)
+    char *const envp[], const struct spawn *how)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -466,9 +503,9 @@ spawn(struct loop_child *c, const char *path, char *const argv[],
 	err = posix_spawn_file_actions_init(&files);
 	if (err != 0)
 		goto fail_attr;
-	err = spawn_attributes(&attr);
+	err = spawn_attributes(&attr, how->group);
 	if (err == 0)
-		err = spawn_files(&files, stdin_fd, self);
+		err = spawn_files(&files, how);
 	if (err == 0)
 		err = posix_spawn(&c->pid, path, &files, &attr, argv, envp);
 	posix_spawn_file_actions_destroy(&files);
@@ -489,7 +526,18 @@ bool
 loop_spawn(struct loop_child *c, char *const argv[], char *const envp[],
     int stdin_fd)
 {
-	return spawn(c, argv[0], argv, envp, stdin_fd, false);
+	struct spawn how = { stdin_fd, -1, false, false };
+
+	return spawn(c, argv[0], argv, envp, &how);
+}
+
+bool
+loop_spawn_group(struct loop_child *c, char *const argv[], char *const envp[],
+    int stdin_fd, int out_fd)
+{
+	struct spawn how = { stdin_fd, out_fd, false, true };
+
+	return spawn(c, argv[0], argv, envp, &how);
 }
 
 /*
@@ -500,9 +548,11 @@ bool
 loop_spawn_self(struct loop_child *c, char *const argv[], char *const envp[],
     int stdin_fd)
 {
+	struct spawn how = { stdin_fd, -1, true, false };
+
 	if (self_exe < 0) {
 		errno = ENOENT;
 		return false;
 	}
-	return spawn(c, "/proc/self/fd/3", argv, envp, stdin_fd, true);
+	return spawn(c, "/proc/self/fd/3", argv, envp, &how);
 }

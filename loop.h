@@ -88,6 +88,20 @@ bool loop_spawn(struct loop_child *, char *const argv[], char *const envp[],
 bool loop_spawn_self(struct loop_child *, char *const argv[],
     char *const envp[], int stdin_fd);
 
+/*
+ * loop_spawn() in a process group of its own, whose number is c->pid, with
+ * out_fd as 1 and 2.
+ */
+bool loop_spawn_group(struct loop_child *, char *const argv[],
+    char *const envp[], int stdin_fd, int out_fd);
+
+/*
+ * Stops everything until the child has ended, at most ms: only for when the
+ * process is about to end, or a plugin to go.  True with its wait status; then
+ * the child is the loop's no more, and done() is not called.
+ */
+bool loop_wait(struct loop_child *, uint64_t ms, int *status);
+
 /* Prepares signals and lists.  False with errno set on failure. */
 bool loop_init(void);
 

@@ -16,19 +16,19 @@
  * plugin has not returned, plugin_remove() only marks, and the hook at the end
  * of the turn does it.
  *
- * Owns:     the list of plugins, in load order; the timer of the event timer.
- * Calls:    dlopen(3); the plugins.  log, loop, timer.
+ * Owns:     the list of plugins, in load order; who is running; the timer of
+ *           the event timer.
+ * Calls:    dlopen(3); the plugins.  log, loop, timer; what plugin_int.h has.
  * Lifetime: a plugin from plugin_load() to plugin_remove() or plugins_exit().
  */
 #define _GNU_SOURCE 1			/* O_PATH */
-#include "plugins.h"
+#include "plugin_int.h"
 
 #include <sys/stat.h>
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,13 +38,13 @@
 #include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
+#include "table.h"
 #include "timer.h"
 
 #define NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
 			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 #define NAME_LEN	64
 #define EVENT_TIMER_MS	1000
-#define ANSWER_MAX	4096
 
 struct plugin {
 	char name[NAME_LEN + 1];
@@ -86,54 +86,53 @@ static struct plugin *plugins;
 static struct config_plugin lines[CONFIG_PLUGINS];	/* of startup-config */
 static size_t lines_n;
 static unsigned int depth;		/* calls into plugins on the stack */
+static struct plugin *current;		/* the innermost of them */
+static bool master;			/* plugins have been told so */
 static struct timer second_timer;
 static uint64_t second_due;
 
-/* --- what plugins are offered ------------------------------------------- */
+/* --- who is running ------------------------------------------------------ */
 
-static void __attribute__((format(printf, 4, 5)))
-host_log(int level, uint32_t s, uint32_t t, const char *fmt, ...)
+struct plugin *
+plugin_current(void)
 {
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (level == PLUGIN_LOG_PRIVATE) {
-		log_private(t, s, "%s", text);
-		return;
-	}
-	if (level < LOG_L_CRIT)
-		level = LOG_L_CRIT;
-	if (level >= LOG_LEVELS)
-		level = LOG_LEVELS - 1;
-	log_line((enum log_level)level, t, s, "%s", text);
+	return current;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-host_control_answer(struct param_control *p, int is_error, const char *fmt,
-    ...)
+const char *
+plugin_own_name(const struct plugin *p)
 {
-	char text[ANSWER_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	free(p->response);
-	p->response = strdup(text);	/* NULL: an answer without text */
-	p->response_length = p->response != NULL ? (int)strlen(text) : 0;
-	p->send_response = 1;
-	p->is_error = is_error;
+	return p->name;
 }
 
-static const struct pluginfuncs host_functions = {
-	.size = sizeof(struct pluginfuncs),
-	.version = L2TPNS_VERSION,
-	.log = host_log,
-	.control_answer = host_control_answer,
-};
+bool
+plugin_going(const struct plugin *p)
+{
+	return p->removing;
+}
+
+unsigned int
+plugin_depth(void)
+{
+	return depth;
+}
+
+struct plugin *
+plugin_enter(struct plugin *p)
+{
+	struct plugin *outer = current;
+
+	depth++;
+	current = p;
+	return outer;
+}
+
+void
+plugin_leave(struct plugin *outer)
+{
+	current = outer;
+	depth--;
+}
 
 /* --- may this file be loaded? ------------------------------------------- */
 
@@ -289,34 +288,42 @@ note_hooks(void)
 
 /* --- calling ------------------------------------------------------------- */
 
+/* Calls one of them; OK, STOP, or ERROR for anything else. */
+static int
+call_one(struct plugin *p, enum plugin_event event, void *param)
+{
+	static struct log_limit limit;
+	struct plugin *outer = plugin_enter(p);
+	int ret = event_calls[event](p->event[event], param);
+
+	plugin_leave(outer);
+	if (ret == PLUGIN_RET_OK || ret == PLUGIN_RET_STOP)
+		return ret;
+	log_limited(&limit, LOG_L_ERROR, 0, 0, "plugin %s: plugin_%s returned "
+	    "%d, an error", p->name, plugin_events[event].name, ret);
+	return PLUGIN_RET_ERROR;
+}
+
 int
 plugin_call_reviewed(enum plugin_event event, void *param,
     bool (*review)(void *, const char *), void *arg, const char **by)
 {
-	static struct log_limit limit;
 	int ret = PLUGIN_RET_OK;
 	struct plugin *p;
 	bool go_on;
 
 	if (!plugin_wanted(event))
 		return PLUGIN_RET_OK;
-	depth++;
+	depth++;			/* the list stays as it is */
 	for (p = plugins; p != NULL; p = p->next) {
 		if (p->event[event] == NULL || p->removing)
 			continue;
 		if (by != NULL)
 			*by = p->name;
-		ret = event_calls[event](p->event[event], param);
+		ret = call_one(p, event, param);
 		go_on = review == NULL || review(arg, p->name);
-		if (ret == PLUGIN_RET_OK && go_on)
-			continue;
-		if (ret != PLUGIN_RET_OK && ret != PLUGIN_RET_STOP) {
-			log_limited(&limit, LOG_L_ERROR, 0, 0, "plugin %s: "
-			    "plugin_%s returned %d, an error", p->name,
-			    plugin_events[event].name, ret);
-			ret = PLUGIN_RET_ERROR;
-		}
-		break;
+		if (ret != PLUGIN_RET_OK || !go_on)
+			break;
 	}
 	depth--;
 	return ret;
@@ -342,7 +349,37 @@ second(struct timer *t)
 	if (second_due <= now)
 		second_due = now + EVENT_TIMER_MS;
 	timer_arm(t, second_due - now);
-	plugin_call(PE_timer, &param, NULL);
+	(void)plugin_tell(PE_timer, &param, sizeof(param), NULL);
+}
+
+/* --- who decides about sessions ------------------------------------------ */
+
+void
+plugins_become_master(void)
+{
+	struct param_become_master param = { .sessions = table_sessions() };
+
+	master = true;
+	(void)plugin_tell(PE_become_master, &param, sizeof(param), NULL);
+}
+
+void
+plugins_become_slave(uint32_t addr)
+{
+	struct param_become_slave param = { .master = addr };
+
+	master = false;
+	(void)plugin_tell(PE_become_slave, &param, sizeof(param), NULL);
+}
+
+/* It came later than the others heard of it. */
+static void
+tell_newcomer(struct plugin *p)
+{
+	struct param_become_master param = { .sessions = table_sessions() };
+
+	if (master && p->event[PE_become_master] != NULL)
+		(void)call_one(p, PE_become_master, &param);
 }
 
 /* --- loading ------------------------------------------------------------- */
@@ -397,16 +434,27 @@ init(struct plugin *p, char *err, size_t errlen)
 {
 	int (*f)(struct pluginfuncs *) =
 	    (int (*)(struct pluginfuncs *))dlsym(p->handle, "plugin_init");
+	struct plugin *outer;
 	int ok;
 
 	if (f == NULL)
 		return true;
-	p->funcs = host_functions;
-	depth++;
+	p->funcs = plugin_host_functions;
+	outer = plugin_enter(p);
 	ok = f(&p->funcs);
-	depth--;
+	plugin_leave(outer);
 	return ok || err_set(err, errlen, "the plugin %s does not want to run "
 	    "(plugin_init); see the log", p->name);
+}
+
+/* Nothing calls into it any more. */
+static void
+unmap(struct plugin *p)
+{
+	plugin_run_forget(p);
+	plugin_count_forget(p);
+	dlclose(p->handle);
+	free(p);
 }
 
 static void
@@ -442,12 +490,12 @@ plugin_load(const char *name, char *err, size_t errlen)
 		return false;
 	}
 	if (!resolve(p, err, errlen) || !init(p, err, errlen)) {
-		dlclose(p->handle);
-		free(p);
+		unmap(p);
 		return false;
 	}
 	append(p);
 	log_loaded(p);
+	tell_newcomer(p);
 	return true;
 }
 
@@ -457,20 +505,20 @@ plugin_load(const char *name, char *err, size_t errlen)
 static void
 remove_now(struct plugin *p)
 {
-	struct plugin **pp = &plugins;
+	struct plugin **pp = &plugins, *outer;
 
 	while (*pp != p)
 		pp = &(*pp)->next;
 	*pp = p->next;
+	p->removing = true;
 	note_hooks();
 	if (p->done != NULL) {
-		depth++;
+		outer = plugin_enter(p);
 		p->done();
-		depth--;
+		plugin_leave(outer);
 	}
 	log_warn("plugin %s removed", p->name);
-	dlclose(p->handle);
-	free(p);
+	unmap(p);
 }
 
 static void

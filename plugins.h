@@ -23,6 +23,10 @@
 	    "t, s, buf, len")						       \
 	X(packet_tx, "a packet to a subscriber, before it is throttled",       \
 	    "t, s, buf, len")						       \
+	X(become_master, "this server decides about sessions from now on",     \
+	    "sessions")							       \
+	X(become_slave, "another server of the cluster decides from now on",   \
+	    "master")							       \
 	X(timer, "each second", "time_now")				       \
 	X(control, "a command of nsctl that the server does not know",	       \
 	    "buf, l, source_ip, source_port, response, response_length, "      \
@@ -109,6 +113,21 @@ bool plugin_loaded(const char *name);
  * The ith line of help of all plugins' control commands, NULL past the end.
  */
 const char *plugin_help(size_t i);
+
+/* The nth counter of plugins, PLUGIN.NAME; false past the end. */
+struct plugin_counter_row {
+	const char *name, *help;
+	uint64_t value;
+};
+bool plugin_counter_row(size_t n, struct plugin_counter_row *);
+void plugin_counters_clear(void);
+
+/*
+ * The events of these names, for all plugins; those that are loaded later hear
+ * the first right after plugin_init().
+ */
+void plugins_become_master(void);
+void plugins_become_slave(uint32_t addr);
 
 /* Removes all, the last loaded first. */
 void plugins_exit(void);

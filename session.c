@@ -134,7 +134,7 @@ session_by_user(const char *user)
 	struct session *s = session_by_sid(by_user[user_hash(user)]);
 
 	COUNT(call_sessionbyuser);
-	while (s != NULL && strcmp(s->user, user) != 0)
+	while (s != NULL && (s->dying || strcmp(s->user, user) != 0))
 		s = session_by_sid(session_local(s)->next_user);
 	return s;
 }
@@ -144,20 +144,49 @@ session_next_of_user(const struct session *s)
 {
 	struct session *o = session_by_sid(session_local(s)->next_user);
 
-	while (o != NULL && strcmp(o->user, s->user) != 0)
+	while (o != NULL && (o->dying || strcmp(o->user, s->user) != 0))
 		o = session_by_sid(session_local(o)->next_user);
 	return o;
 }
 
-/* Another session of the same user, whatever the case of its letters. */
+/*
+ * Another session of the same user, whatever the case of its letters; those
+ * in the walled garden do not count, as they may be anybody.
+ */
 static struct session *
 other_of_user(const struct session *s)
 {
 	struct session *o = session_by_sid(by_user[user_hash(s->user)]);
 
-	while (o != NULL && (o == s || strcasecmp(o->user, s->user) != 0))
+	while (o != NULL && (o == s || o->dying ||
+	    (o->flags & SF_GARDEN) != 0 || strcasecmp(o->user, s->user) != 0))
 		o = session_by_sid(session_local(o)->next_user);
 	return o;
+}
+
+static void
+drop_others_of_user(struct session *s, const char *why)
+{
+	struct session *o;
+
+	while (!lns.config.allow_duplicate_users && !s->dying &&
+	    (s->flags & SF_GARDEN) == 0 && (o = other_of_user(s)) != NULL)
+		session_shutdown(o, CAUSE_ADMIN_RESET, CDN_ADMIN, 0, why);
+}
+
+bool
+session_set_user(struct session *s, const char *user)
+{
+	if (s->dying || user[0] == '\0' || strlen(user) >= sizeof(s->user) ||
+	    session_local(s)->ppp.phase == PPP_NETWORK)
+		return false;
+	if (s->authenticated)
+		user_unlink(s);
+	memset(s->user, 0, sizeof(s->user));
+	strcpy(s->user, user);
+	if (s->authenticated)
+		user_link(s);
+	return true;
 }
 
 struct session *
@@ -233,6 +262,13 @@ add_routes(struct session *s, const struct auth_result *r)
 		add_route(s, r->routes[i]);
 }
 
+/* Whose address it is to be next time: nobody's, if it comes of the garden. */
+static const char *
+pool_user(const struct session *s)
+{
+	return (s->flags & SF_GARDEN) != 0 ? NULL : s->user;
+}
+
 static void
 drop_address(struct session *s)
 {
@@ -250,7 +286,7 @@ drop_address(struct session *s)
 	if (s->routed)
 		tun_route_del(s->ip, 32);
 	s->routed = false;
-	ippool_release(s->ip, s->user);
+	ippool_release(s->ip, pool_user(s));
 	s->ip = 0;
 	s->ip_from_pool = false;
 }
@@ -286,7 +322,7 @@ pool_address(struct session *s)
 {
 	uint32_t ip;
 
-	while ((ip = ippool_take(s->user, s->sid)) != 0) {
+	while ((ip = ippool_take(pool_user(s), s->sid)) != 0) {
 		if (pool_mistaken(ip))
 			continue;
 		if (!tun_address_forbidden(ip))
@@ -450,7 +486,6 @@ refuse_login(struct session *s, const char *why)
 static void
 accept_login(struct session *s, const struct auth_result *r)
 {
-	struct session *o;
 	const char *why = "";
 
 	/* Linked under the name that it had before, if it logs in again. */
@@ -460,10 +495,7 @@ accept_login(struct session *s, const struct auth_result *r)
 	if (r->user[0] != '\0')
 		snprintf(s->user, sizeof(s->user), "%s", r->user);
 	user_link(s);
-	while (!lns.config.allow_duplicate_users &&
-	    (o = other_of_user(s)) != NULL)
-		session_shutdown(o, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,
-		    "Duplicate username");
+	drop_others_of_user(s, "Duplicate username");
 	if (!set_address(s, r, &why)) {
 		refuse_login(s, why);
 		return;
@@ -471,7 +503,8 @@ accept_login(struct session *s, const struct auth_result *r)
 	COUNT(ppp_auth_ok);
 	apply_reply(s, r);
 	session_local(s)->framed_mtu = r->framed_mtu;
-	acct_start(s);
+	if ((s->flags & SF_GARDEN) == 0)
+		acct_start(s);
 	ppp_auth_result(s, true, r->message[0] != '\0' ? r->message : NULL);
 }
 
@@ -526,6 +559,58 @@ void
 session_network_down(struct session *s)
 {
 	s->flags &= (uint16_t)~SF_OPEN;
+}
+
+/* --- the walled garden -------------------------------------------------- */
+
+/* If it was accounted for, that ends; what follows is another matter. */
+static void
+enter_garden(struct session *s)
+{
+	s->flags |= SF_GARDEN;
+	log_session(LOG_L_WARN, s, "%s is in the walled garden",
+	    s->user[0] != '\0' ? s->user : "nobody yet");
+	if (s->acct_started) {
+		acct_stop(s, CAUSE_NAS_REQUEST);
+		acct_name(s);
+	}
+}
+
+/* Before the peer was told of its login, the login does the rest. */
+static void
+leave_garden(struct session *s)
+{
+	struct session_local *l = session_local(s);
+
+	s->flags &= (uint16_t)~SF_GARDEN;
+	log_session(LOG_L_WARN, s, "%s is out of the walled garden",
+	    s->user[0] != '\0' ? s->user : "nobody yet");
+	s->rx_octets = s->tx_octets = s->rx_packets = s->tx_packets = 0;
+	l->usage = (struct usage){ 0 };
+	if (!s->authenticated || l->ppp.phase != PPP_NETWORK)
+		return;
+	drop_others_of_user(s, "Duplicate session when user released from "
+	    "walled garden");
+	if (s->dying)
+		return;
+	acct_start(s);
+	arm_or_not(&l->interim_timer, s->interim);
+}
+
+bool
+session_garden(struct session *s, bool on)
+{
+	struct session_local *l = session_local(s);
+
+	if (s->dying || l->moving)
+		return false;
+	l->moving = true;
+	if (on && (s->flags & SF_GARDEN) == 0)
+		enter_garden(s);
+	if (!on && (s->flags & SF_GARDEN) != 0)
+		leave_garden(s);
+	l->moving = false;
+	return !s->dying;
 }
 
 /* --- limits ------------------------------------------------------------- */
@@ -821,7 +906,7 @@ session_halt(struct session *s)
 		snoop_stop(s, "the session's end");
 	throttle_stop(s);
 	s->dying = true;
-	s->flags = 0;
+	s->flags &= SF_GARDEN;		/* how it gives its address back */
 	set_starting(s, false);
 	ppp_stop(s);
 	auth_cancel(s);

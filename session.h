@@ -78,6 +78,22 @@ bool session_send_ppp(struct session *, uint16_t protocol, const void *info,
  */
 void session_pool_changed(void (*done)(void));
 
+/*
+ * Another name for the one that it logs in with; at most USER_MAX - 1 octets.
+ * False when the peer has been told that it is in, or has ended.
+ */
+bool session_set_user(struct session *, const char *user);
+
+/*
+ * Into the walled garden: no accounting (a Start that was sent gets its Stop),
+ * not in usage files, its address is not kept for it, and the one session a
+ * user is not counted.  Out of it: what passed is forgotten, accounting starts
+ * and other sessions of the user end, at once or with the login that is under
+ * way.  What it is already, it stays.  False when it has ended, by this even,
+ * or when that is just being done.
+ */
+bool session_garden(struct session *, bool on);
+
 /* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);
 /* The next older one of the same user, or NULL. */

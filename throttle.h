@@ -10,6 +10,8 @@
 
 #include "l2tpns.h"
 
+#define THROTTLE_MAX	100000000	/* kbit/s, as of throttle_speed */
+
 /*
  * Sets both rates, 0 for full speed; sets or clears SF_THROTTLE and the
  * session's facts.  What waits in a queue goes on at the new rate, or at once.

@@ -277,11 +277,11 @@ static void
 drop_some(struct tunnel *t, enum terminate_cause cause, uint16_t result,
     const char *reason, bool each, uint32_t max)
 {
-	struct session *s, *next;
-	uint32_t sid = tunnel_local(t)->first_sid;
+	struct session *s;
 
-	for (s = session_by_sid(sid); s != NULL && max > 0; s = next, max--) {
-		next = session_by_sid(session_local(s)->next);
+	/* The first one each time: its end may be that of others too. */
+	while (max-- > 0 &&
+	    (s = session_by_sid(tunnel_local(t)->first_sid)) != NULL) {
 		if (each && tunnel_local(t)->ctl.queued < CDNS_MAX)
 			session_shutdown(s, cause, result, 0, reason);
 		else

@@ -16,10 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
 #include "plugins.h"
 #include "timer.h"
+
+struct l2tpns lns;
 
 static char top[64], dir[80], err[512];
 

@@ -295,6 +295,19 @@ plugin_name(size_t n)
 }
 
 bool
+plugin_counter_row(size_t n, struct plugin_counter_row *row)
+{
+	*row = (struct plugin_counter_row){ "garden.rules", "rules set", 17 };
+	return n == 0;
+}
+
+void
+plugin_counters_clear(void)
+{
+	strcat(told, "plugins cleared;");
+}
+
+bool
 plugin_loaded(const char *name)
 {
 	const char *have;
@@ -944,7 +957,9 @@ counters_are_shown_and_cleared(void **state)
 "\n"
 "Counter                                  Value Meaning\n"
 "eth_rx_bytes                       12345678901 bytes read from the TUN device\n"));
-	assert_int_equal(lines(output), 9 + counter_rows_n + 2);
+	assert_int_equal(lines(output), 9 + counter_rows_n + 3);
+	assert_non_null(strstr(output,
+	    "\ngarden.rules                                17 rules set\n"));
 	assert_non_null(strstr(output, "\nlongest_loop_stall                        1234 "));
 	assert_non_null(strstr(output, "\nsince_cleared                           691200 "));
 	typed(show_counters, "json");
@@ -952,7 +967,7 @@ counters_are_shown_and_cleared(void **state)
 	    "\"value\": 42, \"help\": \"control messages sent again\"},\n"));
 	assert_prints(do_clear_counters, "", "Counters cleared\n");
 	assert_string_equal(audit, "clear counters\n");
-	assert_string_equal(told, "stall reset;");
+	assert_string_equal(told, "plugins cleared;stall reset;");
 	assert_int_equal(counters.tunnel_retries, 0);
 	timer_fake(7000);
 	assert_non_null(strstr(typed(show_counters, ""),
