@@ -198,10 +198,11 @@ docs: $(B)/gendoc
 	$(B)/gendoc counters > Docs/counters.md
 	$(B)/gendoc man > Docs/startup-config.5
 	$(B)/gendoc l2tpns > $(B)/l2tpns.8 && cp $(B)/l2tpns.8 Docs/l2tpns.8
+	$(B)/gendoc plugins > $(B)/PLUGINS.md && cp $(B)/PLUGINS.md Docs
 
 CONFIGS	= startup-config ip_pool users build-garden ppp-secrets
 # The operator's manual, and where its links lead.
-PAGES	= manual.md config.md counters.md PERFORMANCE.md \
+PAGES	= manual.md config.md counters.md PLUGINS.md PERFORMANCE.md \
 	  performance-throughput.png performance-setup.png performance.json
 
 install: all

@@ -3,9 +3,10 @@
  *
  * `gendoc config`, `gendoc counters` and `gendoc man` print Docs/config.md,
  * Docs/counters.md and Docs/startup-config.5; `gendoc l2tpns` copies l2tpns.8
- * and puts the commands between its two marks; `make docs` keeps them.  What a
- * row says is said only there: a sentence that belongs to one key goes into
- * its help, what belongs to several stands below.
+ * and puts the commands between its two marks, `gendoc plugins` PLUGINS.md and
+ * the events; `make docs` keeps them.  What a row says is said only there: a
+ * sentence that belongs to one key goes into its help, what belongs to several
+ * stands below.
  *
  * Calls:    the tables of config, counters and commands; linked with all
  *           that the latter name.
@@ -19,6 +20,7 @@
 #include "config.h"
 #include "counters.h"
 #include "l2tpns.h"
+#include "plugins.h"
 
 struct l2tpns lns;			/* of those who run the commands */
 
@@ -470,50 +472,73 @@ put_commands(void)
 	}
 }
 
-#define MARK_BEGIN	".\\\" commands: written by make docs from command.c\n"
-#define MARK_END	".\\\" commands end\n"
-
-/* Copies the page, with the commands as they are now between the marks. */
-static bool
-put_page(const char *path)
+/* The events of plugins, as plugins.h has them. */
+static void
+put_events(void)
 {
-	FILE *f = fopen(path, "r");
+	printf("\n| event | when | fields |\n|---|---|---|\n");
+	for (unsigned int e = 0; e < PLUGIN_EVENTS; e++)
+		printf("| `%s` | %s | %s |\n", plugin_events[e].name,
+		    plugin_events[e].when, plugin_events[e].fields);
+	printf("\n");
+}
+
+/* A page with a part that is written anew between two marks. */
+struct page {
+	const char *path, *begin, *end;
+	void (*put)(void);
+};
+
+static const struct page l2tpns_page = { "Docs/l2tpns.8",
+    ".\\\" commands: written by make docs from command.c\n",
+    ".\\\" commands end\n", put_commands };
+static const struct page plugins_page = { "Docs/PLUGINS.md",
+    "<!-- events: written by make docs from plugins.h -->\n",
+    "<!-- events end -->\n", put_events };
+
+static bool
+put_page(const struct page *p)
+{
+	FILE *f = fopen(p->path, "r");
 	char line[1024];
 	bool inside = false, found = false;
 
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		if (strcmp(line, MARK_END) == 0)
+		if (strcmp(line, p->end) == 0)
 			inside = false;
 		if (!inside)
 			fputs(line, stdout);
-		if (strcmp(line, MARK_BEGIN) == 0) {
+		if (strcmp(line, p->begin) == 0) {
 			inside = found = true;
-			put_commands();
+			p->put();
 		}
 	}
 	if (f != NULL)
 		fclose(f);
+	if (!found || inside)
+		fprintf(stderr, "%s has no marks\n", p->path);
 	return found && !inside;
 }
 
 int
 main(int argc, char **argv)
 {
+	bool ok = true;
+
 	if (argc == 2 && strcmp(argv[1], "config") == 0)
 		put_config();
 	else if (argc == 2 && strcmp(argv[1], "counters") == 0)
 		put_counters();
 	else if (argc == 2 && strcmp(argv[1], "man") == 0)
 		put_man();
-	else if (argc == 2 && strcmp(argv[1], "l2tpns") == 0) {
-		if (!put_page("Docs/l2tpns.8")) {
-			fprintf(stderr, "Docs/l2tpns.8 has no marks\n");
-			return 1;
-		}
-	} else {
+	else if (argc == 2 && strcmp(argv[1], "l2tpns") == 0)
+		ok = put_page(&l2tpns_page);
+	else if (argc == 2 && strcmp(argv[1], "plugins") == 0)
+		ok = put_page(&plugins_page);
+	else {
 		fprintf(stderr, "usage: gendoc config | counters | man | "
-		    "l2tpns\n");
+		    "l2tpns | plugins\n");
 		return 2;
 	}
-	return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
+	return ok && fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

@@ -16,7 +16,7 @@ wrong()
 # The pages that come from the source.
 make -s build/gendoc build/l2tpns || exit 1
 for page in config:config.md counters:counters.md man:startup-config.5 \
-    l2tpns:l2tpns.8; do
+    l2tpns:l2tpns.8 plugins:PLUGINS.md; do
 	build/gendoc "${page%%:*}" | cmp - "Docs/${page#*:}" ||
 	    wrong "Docs/${page#*:} is old: make docs"
 done
