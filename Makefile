@@ -58,7 +58,7 @@ DAEMON	= $(BRICKS) $(FACTS) $(CODECS) $(MACHINES) $(SERVICES) l2tpns
 OBJS	= $(DAEMON:%=$(B)/%.o)
 NSCTL_OBJS = $(B)/nsctl.o $(B)/control_wire.o $(B)/digest.o
 # Plugins that come with it: one source file each, which includes plugin.h.
-MODULES	= autosnoop autothrottle sessionctl setrxspeed snoopctl \
+MODULES	= autosnoop autothrottle garden sessionctl setrxspeed snoopctl \
 	  stripdomain throttlectl
 
 UNIT_TESTS = $(patsubst tests/unit/%_test.c,%,$(wildcard tests/unit/*_test.c))

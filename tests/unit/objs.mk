@@ -63,6 +63,7 @@ users_test_OBJS = users.o config.o digest.o
 command_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cli_telnet_test_OBJS = cli_telnet.o
 control_test_OBJS = control.o $(CONTROL_WIRE_OBJS) ratelimit.o counters.o log.o loop.o timer.o
+garden_test_OBJS = garden.o
 plugins_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 modules_test_OBJS =
 acctfile_test_OBJS = acctfile.o files.o table.o config.o loop.o log.o timer.o
