@@ -400,6 +400,136 @@ test_remove_in_flight(void **state)
 	want_answer("echo", "a", "a\n");
 }
 
+/* --- packets ------------------------------------------------------------------ */
+
+/* UDP to port 7777, with room for an address. */
+static uint8_t udp[36];
+
+static void
+make_udp(void (*f)(void))
+{
+	static const uint8_t header[28] = { 0x45, 0, 0, 36, 0, 0, 0, 0, 64, 17,
+	    0xae, 0xc7, 10, 0, 0, 1, 192, 0, 2, 1, 0x10, 0, 0x1e, 0x61, 0, 16 };
+
+	memcpy(udp, header, sizeof(header));
+	memcpy(udp + sizeof(header), &f, sizeof(f));
+}
+
+static struct {
+	int calls, stop_at;
+	int len[2];
+	char names[32];
+	struct param_packet_tx *param;
+} reviewed;
+
+static bool
+review(void *arg, const char *plugin)
+{
+	assert_ptr_equal(arg, &reviewed);
+	if (reviewed.calls < 2)
+		reviewed.len[reviewed.calls] = reviewed.param->len;
+	reviewed.calls++;
+	strcat(reviewed.names, plugin);
+	reviewed.param->len = (int)sizeof(udp);
+	return reviewed.calls != reviewed.stop_at;
+}
+
+static int
+show_packet(void)
+{
+	static struct param_packet_tx param;
+
+	param = (struct param_packet_tx){ .t = 1, .s = 5,
+	    .buf = (char *)udp, .len = (int)sizeof(udp) };
+	memset(&reviewed, 0, sizeof(reviewed));
+	reviewed.param = &param;
+	return plugin_call_reviewed(PE_packet_tx, &param, review, &reviewed,
+	    NULL);
+}
+
+static void
+want_counted(const char *text)
+{
+	static const char *argv[] = { "count", "5", NULL };
+
+	free(asked.response);
+	asked = (struct param_control){ .argc = 2, .argv = argv };
+	assert_int_equal(plugin_call(PE_control, &asked, NULL),
+	    PLUGIN_RET_STOP);
+	assert_string_equal(asked.response, text);
+}
+
+static void
+remove_count(void)
+{
+	removed = plugin_remove("count", err, sizeof(err));
+}
+
+/* Two plugins, and somebody who looks after each. */
+static void
+test_packets(void **state)
+{
+	(void)state;
+	NEEDS_ROOT;
+	sh("cp %s %s/another.so", path("count.so"), dir);
+	load("count");
+	load("another");
+	assert_true(plugin_wanted(PE_packet_rx));
+	assert_true(plugin_wanted(PE_packet_tx));
+	make_udp(remove_count);
+	assert_int_equal(show_packet(), PLUGIN_RET_OK);
+	assert_string_equal(reviewed.names, "countanother");
+	assert_int_equal(reviewed.len[0], sizeof(udp));
+	want_counted("rx 0 0 tx 1 36 bad 0 longest 36");
+	want_answer("play", "len", "len 0");
+	assert_int_equal(show_packet(), PLUGIN_RET_OK);
+	assert_int_equal(reviewed.len[0], 0);
+	assert_int_equal(reviewed.len[1], sizeof(udp));
+	memset(&reviewed, 0, sizeof(reviewed));
+	want_answer("play", "return", "return 0");
+	assert_int_equal(show_packet(), PLUGIN_RET_ERROR);
+	assert_string_equal(reviewed.names, "count");
+	/* It removes itself while it has the packet. */
+	want_answer("play", "call", "call 0");
+	removed = false;
+	assert_int_equal(show_packet(), PLUGIN_RET_OK);
+	assert_true(removed);
+	assert_string_equal(reviewed.names, "countanother");
+	assert_true(plugin_wanted(PE_packet_tx));
+	want_counted("rx 0 0 tx 3 108 bad 0 longest 36");
+	loop_turn(0);
+	assert_int_equal(show_packet(), PLUGIN_RET_OK);
+	assert_string_equal(reviewed.names, "another");
+	assert_true(plugin_remove("another", err, sizeof(err)));
+	assert_int_equal(plugin_hooks, 0);
+	assert_int_equal(show_packet(), PLUGIN_RET_OK);
+	assert_int_equal(reviewed.calls, 0);
+}
+
+/* Who has seen enough asks nobody further. */
+static void
+test_review_stops(void **state)
+{
+	static struct param_packet_tx param;
+	const char *by = NULL;
+
+	(void)state;
+	NEEDS_ROOT;
+	sh("cp %s %s/another.so", path("count.so"), dir);
+	load("count");
+	load("another");
+	param = (struct param_packet_tx){ .buf = (char *)udp,
+	    .len = (int)sizeof(udp) };
+	make_udp(remove_count);
+	memset(&reviewed, 0, sizeof(reviewed));
+	reviewed.param = &param;
+	reviewed.stop_at = 1;
+	assert_int_equal(plugin_call_reviewed(PE_packet_tx, &param, review,
+	    &reviewed, &by), PLUGIN_RET_OK);
+	assert_string_equal(reviewed.names, "count");
+	assert_string_equal(by, "count");
+}
+
 /* --- the lines of startup-config --------------------------------------------- */
 
 static void
@@ -492,6 +622,8 @@ main(void)
 		TEST(test_order),
 		TEST(test_timer),
 		TEST(test_remove_in_flight),
+		TEST(test_packets),
+		TEST(test_review_stops),
 		TEST(test_apply),
 		TEST(test_again_and_again),
 	};
