@@ -9,11 +9,8 @@ import hashlib
 import hmac
 import os
 import random
-import shutil
 import socket
 import struct
-import subprocess
-import tempfile
 import time
 
 import pytest
@@ -22,9 +19,9 @@ import daemon as daemon_module
 import peek
 import sim
 from net import LAC_ADDR, LNS_ADDR, wait_for
+from plugdir import OURS, run
+from plugdir import plugin_dir      # fixture
 
-OURS = os.path.join(os.path.dirname(daemon_module.program()), "nsctl")
-PLUGINS = os.path.join(os.path.dirname(daemon_module.program()), "plugins")
 DEBIANS = "/usr/sbin/nsctl"
 SECRET = "the secret of the test, which is long"
 PORT = 1702
@@ -34,29 +31,8 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def plugin_dir():
-    """A directory of plugins that the server accepts."""
-    top = tempfile.mkdtemp(prefix="l2tpns-test-", dir="/run")
-    os.chmod(top, 0o755)
-    for name in os.listdir(PLUGINS):
-        shutil.copy(os.path.join(PLUGINS, name), top)
-        os.chmod(os.path.join(top, name), 0o644)
-    yield top
-    shutil.rmtree(top)
-
-
-@pytest.fixture
 def server(daemon, plugin_dir):
     return daemon(config={"plugin_dir": plugin_dir, "nsctl_secret": SECRET})
-
-
-def run(space, program, *argv, env=None):
-    """Exit status, standard output, standard error."""
-    done = subprocess.run(space.argv(program, *argv), timeout=30, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE,
-                          env=dict(os.environ, **(env or {})))
-    return done.returncode, done.stdout, done.stderr
 
 
 def body(kind, *args):
