@@ -30,6 +30,7 @@
 #include "accounting.h"
 #include "counters.h"
 #include "log.h"
+#include "plugins.h"
 #include "radius.h"
 #include "radius_attr.h"
 
@@ -434,6 +435,8 @@ encode(uint8_t *buf, size_t size, const struct session *s,
 	snprintf(serial, sizeof(serial), "%u", s->call_serial);
 	radius_put_text(&w, ATTR_ACCT_TUNNEL_CONNECTION, serial);
 	put_routes(&w, s);
+	/* Last, so that it is theirs that have no room in a full record. */
+	plugins_radius_account(s, kinds[kind].status, &w);
 	return wr_len(&w);
 }
 
@@ -456,32 +459,31 @@ record_alloc(enum kind kind, uint32_t sid, const uint8_t *attrs, size_t len)
 	return r;
 }
 
+/* NULL: no memory.  What plugins do in there, they may do to records too. */
 static struct record *
 record_new(const struct session *s, enum kind kind,
     enum terminate_cause cause)
 {
-	static uint8_t buf[RADIUS_RECORD_MAX];
+	uint8_t buf[RADIUS_RECORD_MAX];
 	size_t len = encode(buf, sizeof(buf), s, kind, cause);
 
 	return record_alloc(kind, s->sid, buf, len);
 }
 
+/* Takes r over; NULL counts as lost. */
 static void
-record_add(const struct session *s, enum kind kind,
-    enum terminate_cause cause)
+record_add(const struct session *s, struct record *r, enum kind kind)
 {
 	struct stream *stream;
-	struct record *r = NULL;
 
 	pump_timer.fire = pump_fire;
 	stream = stream_get(s->acct_id);
 	if (stream != NULL) {
 		if (kind != START)
 			supersede(stream);
-		if (make_room(kind, stream))
-			r = record_new(s, kind, cause);
 	}
-	if (r == NULL) {
+	if (r == NULL || stream == NULL || !make_room(kind, stream)) {
+		free(r);
 		record_lost(s->acct_id, s->sid, "no room for it");
 		if (stream != NULL)
 			stream_settle(stream);
@@ -514,21 +516,36 @@ acct_name(struct session *s)
 	    (uint32_t)lns.start, lns.boot_id & 0xffff, ++names);
 }
 
+/* Plugins see the record first: what they do to the session comes before. */
 void
 acct_start(struct session *s)
 {
+	struct record *r;
+
 	if (s->acct_started || !wanted())
 		return;
-	s->acct_started = true;
 	s->started = timer_now();
-	record_add(s, START, 0);
+	r = record_new(s, START, 0);
+	if (s->dying || s->acct_started || (s->flags & SF_GARDEN) != 0) {
+		free(r);
+		return;
+	}
+	s->acct_started = true;
+	record_add(s, r, START);
 }
 
 void
 acct_interim(struct session *s)
 {
-	if (s->acct_started && wanted())
-		record_add(s, INTERIM, 0);
+	struct record *r;
+
+	if (!s->acct_started || !wanted())
+		return;
+	r = record_new(s, INTERIM, 0);
+	if (s->acct_started)
+		record_add(s, r, INTERIM);
+	else
+		free(r);
 }
 
 void
@@ -539,7 +556,7 @@ acct_stop(struct session *s, enum terminate_cause cause)
 	s->acct_started = false;
 	/* Owed to the Start, even if accounting was turned off since. */
 	if (radius_configured())
-		record_add(s, STOP, cause);
+		record_add(s, record_new(s, STOP, cause), STOP);
 }
 
 uint32_t

@@ -54,6 +54,13 @@ struct auth_result {
 /* Asks RADIUS if a server is configured, else the secrets file. */
 void auth_start(struct session *, const struct auth_request *);
 
+/*
+ * An answer of RADIUS, or of the secrets file, to what was asked: plugins see
+ * it, then the session.  Changes it.
+ */
+void auth_answered(struct session *, const struct auth_request *,
+    struct auth_result *);
+
 /* Forgets a request on its way; no callback will come. */
 void auth_cancel(struct session *);
 

@@ -19,6 +19,20 @@
  * (int plugin_NAME(struct param_NAME *)) and the list that is shown.
  */
 #define PLUGIN_EVENT_ROWS(X)						       \
+	X(auth_request, "RADIUS or ppp-secrets is about to be asked",	       \
+	    "t, s, protocol, username, password, password_length")	       \
+	X(pre_auth, "the answer is there, nothing has been made of it",	       \
+	    "t, s, username, password, protocol, continue_auth, accepted, "    \
+	    "framed_ip, dns1, dns2, session_timeout, idle_timeout, "	       \
+	    "interim_interval, filter_id, message")			       \
+	X(post_auth, "the peer is about to be told", "t, s, username, "	       \
+	    "auth_allowed, protocol")					       \
+	X(radius_response, "one of the pairs in a Cisco-AVPair", "t, s, key, " \
+	    "value")							       \
+	X(radius_account, "an accounting record is about to be queued",	       \
+	    "t, s, type, record")					       \
+	X(new_session, "IP may pass for the first time", "t, s")	       \
+	X(kill_session, "a session is about to end", "t, s")		       \
 	X(packet_rx, "a packet from a subscriber may pass",		       \
 	    "t, s, buf, len")						       \
 	X(packet_tx, "a packet to a subscriber, before it is throttled",       \
@@ -70,6 +84,33 @@ int plugin_call(enum plugin_event, void *param, const char **by);
 int plugin_call_reviewed(enum plugin_event, void *param,
     bool (*review)(void *arg, const char *plugin), void *arg,
     const char **by);
+
+/*
+ * Events about a session, from where they happen; each costs a bit test when
+ * no plugin wants it.  Afterwards the session may be dying.
+ */
+struct auth_request;
+struct auth_result;
+struct session;
+struct wr;
+
+/* What is asked may be changed.  False: nobody is to be asked. */
+bool plugins_auth_request(struct session *, struct auth_request *);
+
+/* The answer may be changed.  False: it is a refusal, whatever it was. */
+bool plugins_pre_auth(struct session *, const struct auth_request *,
+    struct auth_result *);
+
+/* May the peer in? */
+bool plugins_post_auth(struct session *, bool allowed);
+
+/* For each pair in session.avpair. */
+void plugins_radius_response(struct session *);
+void plugins_new_session(struct session *);
+void plugins_kill_session(struct session *);
+
+/* Attributes may be added to what the cursor has. */
+void plugins_radius_account(const struct session *, int type, struct wr *);
 
 /* Before anything else: where plugins lie.  dir must stay. */
 void plugins_init(const char *dir);

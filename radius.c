@@ -26,8 +26,8 @@
  * accounting.c.
  *
  * Owns:     servers, requests, the queue of requests; session_local.auth.
- * Calls:    radius_port, radius_attr, timer, table; session_auth_done() and
- *           record->done() above.
+ * Calls:    radius_port, radius_attr, timer, table; auth_answered(),
+ *           session_auth_done() and record->done() above.
  * Lifetime: a request ends with its verdict, with radius_auth_cancel() (the
  *           session is going) or with radius_exit().
  */
@@ -595,9 +595,10 @@ log_verdict(const struct session *s, const struct target *t,
 
 /* RFC 2869 2.1: an interval configured here overrides the server's. */
 static void
-auth_answered(struct radius_request *req, const struct target *t,
+take_verdict(struct radius_request *req, const struct target *t,
     const struct radius_packet *p)
 {
+	struct auth_request ask = req->ask;
 	struct session *s = req->session;
 	struct radius_notes notes;
 	struct auth_result res;
@@ -607,7 +608,8 @@ auth_answered(struct radius_request *req, const struct target *t,
 		res.interim = (uint32_t)lns.config.radius_interim;
 	log_verdict(s, t, p, &res, &notes);
 	request_free(req);
-	session_auth_done(s, &res);
+	auth_answered(s, &ask, &res);
+	explicit_bzero(&ask, sizeof(ask));
 }
 
 static void
@@ -641,7 +643,7 @@ target_input(struct radius_path *path, void *owner, const uint8_t *buf,
 	if (p.message_authenticator != NULL && req->kind == AUTH)
 		t->signs = true;
 	if (req->kind == AUTH) {
-		auth_answered(req, t, &p);
+		take_verdict(req, t, &p);
 		return;
 	}
 	record = req->record;

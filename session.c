@@ -8,7 +8,7 @@
  * one order, and does so once.
  *
  * Owns:     struct session, its timers, and the index of sessions by user.
- * Calls:    ppp.c, auth.c, accounting.c, ippool.c, tun.c and tunnel.c.
+ * Calls:    ppp.c, auth.c, accounting.c, ippool.c, tun.c, tunnel.c; plugins.
  * Lifetime: a slot lives from ICRQ to the end of the turn in which it died,
  *           so that whoever is up the stack may still look at it.
  */
@@ -25,6 +25,7 @@
 #include "l2tp_avp.h"
 #include "log.h"
 #include "loop.h"
+#include "plugins.h"
 #include "ppp_proto.h"
 #include "ratelimit.h"
 #include "snoop.h"
@@ -475,37 +476,94 @@ apply_reply(struct session *s, const struct auth_result *r)
 	arm_or_not(&l->interim_timer, s->interim);
 }
 
-static void
-refuse_login(struct session *s, const char *why)
+void
+session_auth_refuse(struct session *s, const char *why)
 {
+	if (s->dying)
+		return;
 	COUNT(ppp_auth_failed);
 	log_session(LOG_L_WARN, s, "login of %s refused: %s", s->user, why);
 	ppp_auth_result(s, false, NULL);
 }
 
+/* Linked under the name that it had before, if it logs in again. */
+static void
+take_user(struct session *s, const char *user)
+{
+	if (s->authenticated)
+		user_unlink(s);
+	s->authenticated = true;
+	if (user[0] != '\0')
+		snprintf(s->user, sizeof(s->user), "%s", user);
+	user_link(s);
+}
+
+/*
+ * Plugins may end the session in radius_response, or by ending another one;
+ * and so may accounting, which asks them too.
+ */
 static void
 accept_login(struct session *s, const struct auth_result *r)
 {
 	const char *why = "";
 
-	/* Linked under the name that it had before, if it logs in again. */
-	if (s->authenticated)
-		user_unlink(s);
-	s->authenticated = true;
-	if (r->user[0] != '\0')
-		snprintf(s->user, sizeof(s->user), "%s", r->user);
-	user_link(s);
+	take_user(s, r->user);
 	drop_others_of_user(s, "Duplicate username");
+	if (s->dying)
+		return;
 	if (!set_address(s, r, &why)) {
-		refuse_login(s, why);
+		session_auth_refuse(s, why);
 		return;
 	}
 	COUNT(ppp_auth_ok);
 	apply_reply(s, r);
 	session_local(s)->framed_mtu = r->framed_mtu;
-	if ((s->flags & SF_GARDEN) == 0)
+	plugins_radius_response(s);
+	if (!s->dying && (s->flags & SF_GARDEN) == 0)
 		acct_start(s);
-	ppp_auth_result(s, true, r->message[0] != '\0' ? r->message : NULL);
+	if (!s->dying)
+		ppp_auth_result(s, true, r->message[0] != '\0' ?
+		    r->message : NULL);
+}
+
+/* By the server, or by a plugin: then the server's message would be a lie. */
+static void
+reject_login(struct session *s, const struct auth_result *r)
+{
+	const char *message = r->verdict == AUTH_REJECT ? r->message : "";
+
+	COUNT(ppp_auth_failed);
+	log_session(LOG_L_WARN, s, "login of %s refused%s%s", s->user,
+	    message[0] != '\0' ? ": " : r->verdict == AUTH_REJECT ? "" :
+	    ": by a plugin", message);
+	ppp_auth_result(s, false, message[0] != '\0' ? message : NULL);
+}
+
+/*
+ * Plugins have the last word.  Who is let in although he was rejected gets
+ * what anybody gets, and not the message that says that he was not.
+ */
+static void
+login_decided(struct session *s, const struct auth_result *r)
+{
+	struct auth_result forced;
+	bool allowed = plugins_post_auth(s, r->verdict == AUTH_ACCEPT);
+
+	if (s->dying)
+		return;
+	if (!allowed) {
+		reject_login(s, r);
+		return;
+	}
+	if (r->verdict == AUTH_REJECT) {
+		log_session(LOG_L_WARN, s, "login of %s allowed by a plugin",
+		    s->user);
+		forced = *r;
+		forced.message[0] = '\0';
+		forced.avpair_len = 0;
+		r = &forced;
+	}
+	accept_login(s, r);
 }
 
 void
@@ -513,21 +571,10 @@ session_auth_done(struct session *s, const struct auth_result *r)
 {
 	if (s->dying)
 		return;
-	switch (r->verdict) {
-	case AUTH_ACCEPT:
-		accept_login(s, r);
-		break;
-	case AUTH_REJECT:
-		COUNT(ppp_auth_failed);
-		log_session(LOG_L_WARN, s, "login of %s refused%s%s", s->user,
-		    r->message[0] != '\0' ? ": " : "", r->message);
-		ppp_auth_result(s, false,
-		    r->message[0] != '\0' ? r->message : NULL);
-		break;
-	case AUTH_TIMEOUT:
-		refuse_login(s, "no RADIUS server answered");
-		break;
-	}
+	if (r->verdict == AUTH_TIMEOUT)
+		session_auth_refuse(s, "no RADIUS server answered");
+	else
+		login_decided(s, r);
 }
 
 void
@@ -553,6 +600,7 @@ session_network_up(struct session *s)
 	    s->ip >> 8 & 255, s->ip & 255, t->peer.addr >> 24,
 	    t->peer.addr >> 16 & 255, t->peer.addr >> 8 & 255,
 	    t->peer.addr & 255, t->hostname);
+	plugins_new_session(s);
 }
 
 void
@@ -934,14 +982,20 @@ session_unlink(struct session *s)
 
 /*
  * Undoes everything, once.  Only the slot itself stays till the end of the
- * turn, with `dying` set and on no list but the reaper's.
+ * turn, with `dying` set and on no list but the reaper's.  While plugins are
+ * told (`ending`) it is as it was, but nothing can be made of it any more.
  */
 static void
 session_end(struct session *s, enum terminate_cause cause, const char *reason)
 {
+	struct session_local *l = session_local(s);
+
 	end_log(s, reason);
+	s->dying = l->ending = true;
+	plugins_kill_session(s);
 	session_halt(s);
 	acct_stop(s, cause);
+	l->ending = false;
 	session_unlink(s);
 }
 

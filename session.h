@@ -55,6 +55,9 @@ void session_exit(void);
  */
 void session_auth_done(struct session *, const struct auth_result *);
 
+/* The login is refused, and nobody is asked about it any more. */
+void session_auth_refuse(struct session *, const char *why);
+
 /* From ppp.c: IPCP is Opened / is Opened no longer (LCP renegotiates). */
 void session_network_up(struct session *);
 void session_network_down(struct session *);
