@@ -15,13 +15,15 @@ void cluster_forward_init(void);
 void cluster_forward_exit(void);
 
 /*
- * On a slave: a datagram from a LAC, a packet from the TUN device.  Dropped
- * and counted when there is no master.  forward.c comes here by
- * forward_lac_away and forward_tun_away, as it lies on a lower floor; which
- * packets are the master's is its SF_AWAY.
+ * On a slave: a datagram from a LAC, a packet from the TUN device, for this
+ * session or (NULL) for none that is known.  Dropped and counted when there is
+ * no master; false: it is for nobody, as the slave knows without him.
+ * forward.c, on a lower floor, comes here by forward_lac_away and
+ * forward_tun_away; which packets are the master's is its decision.
  */
 void cluster_forward_lac(const struct peer *, const uint8_t *buf, size_t len);
-void cluster_forward_tun(const uint8_t *ip, size_t len);
+bool cluster_forward_tun(const struct session *, const uint8_t *ip,
+    size_t len);
 
 /* From cluster.c: a CLUSTER_BYTES, _FROM_LAC or _FROM_TUN record has come. */
 void cluster_forward_record(uint32_t from, enum cluster_record, struct rd *);

@@ -85,6 +85,14 @@
 	X(throttle_no_memory, "packets of throttled sessions dropped: no memory")\
 	X(packets_snooped, "copies of intercepted packets sent")	       \
 	X(snoop_errors, "copies of intercepted packets that were not sent")    \
+	/* between the members of a cluster */				       \
+	X(cluster_forwarded, "packets handed to the cluster's master")	       \
+	X(cluster_not_forwarded, "packets for the master dropped: none is known")\
+	X(recv_forward, "packets that slaves have handed to us, the master")   \
+	X(cluster_misdirected, "packets from slaves dropped: we are no master")\
+	X(cluster_bad_forward, "records from slaves dropped as malformed")     \
+	X(cluster_reported, "counts of sessions that the master has taken")    \
+	X(recv_reported, "counts of sessions that slaves have reported")       \
 	/* nsctl */							       \
 	X(nsctl_requests, "nsctl requests served")			       \
 	X(nsctl_refused, "nsctl requests dropped: unsigned or wrongly signed") \

@@ -23,6 +23,12 @@
  * while a plugin wants to see packets: forward_hook.c shows them, once and
  * before the throttle, as what the throttle brings back does not come by here.
  *
+ * On a slave of a cluster the ladders are the same, and end early: control, PPP
+ * that is not IP, and all packets of sessions that are not simply open go to
+ * the master, who climbs them again.  Nothing has been changed in a packet by
+ * then.  Each of these is a rung where others leave the ladder too, so that
+ * who has no slaves pays nothing.
+ *
  * Owns:     the ladders.  forward_lac.c has the socket and its queue,
  *           forward_tun.c the device and its queue.
  * Calls:    tunnel_input() and ppp_input() for what is not user traffic,
@@ -60,12 +66,18 @@ static struct loop_hook hook = { .run = forward_flush };
 static bool queue_for_lac(const struct peer *, const void *, size_t);
 static void queue_for_tun(const uint8_t *, size_t);
 
+void (*forward_lac_away)(const struct peer *, const uint8_t *, size_t);
+bool (*forward_tun_away)(const struct session *, const uint8_t *, size_t);
+void (*forward_before_control)(void);
+
 void (*forward_tun_write)(const uint8_t *, size_t) = queue_for_tun;
 bool (*forward_lac_write)(const struct peer *, const void *, size_t) =
     queue_for_lac;
 
-/* Where the datagram that is being worked on begins. */
+/* Where the datagram that is being worked on begins, and what it is. */
 static const uint8_t *datagram;
+static const struct peer *datagram_peer;
+static size_t datagram_len;
 
 /* Whose traffic the packet that is being queued is, and its octets. */
 static struct {
@@ -78,6 +90,7 @@ static struct {
 void
 forward_flush(void)
 {
+	lac_settle();
 	tundev_flush();
 	lac_flush();
 	throttle_flushed();
@@ -110,6 +123,30 @@ forward_send(const struct peer *peer, const void *buf, size_t len)
 		return true;
 	COUNT(tunnel_tx_errors);
 	return false;
+}
+
+/* --- to the master ------------------------------------------------------ */
+
+static bool
+is_slave(void)
+{
+	return !lns.master && forward_lac_away != NULL;
+}
+
+/* The datagram that is being worked on; false if nobody but us is to do it. */
+static bool
+hand_up(void)
+{
+	if (!is_slave())
+		return false;
+	forward_lac_away(datagram_peer, datagram, datagram_len);
+	return true;
+}
+
+static bool
+hand_up_tun(const struct session *s, const uint8_t *ip, size_t len)
+{
+	return is_slave() && forward_tun_away(s, ip, len);
 }
 
 /* --- what both ways share ----------------------------------------------- */
@@ -259,7 +296,8 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 	size_t len;
 
 	if ((s->flags & SF_OPEN) == 0) {
-		COUNT(drop_not_open);
+		if (!hand_up())
+			COUNT(drop_not_open);
 		return;
 	}
 	if (!ipv4_decode(ip, n, &h)) {
@@ -317,7 +355,7 @@ ppp_from_lac(struct session *s, uint8_t *p, size_t n)
 	}
 	if (protocol == PPP_IPV4)
 		ip_from_subscriber(s, p, n);
-	else
+	else if (!hand_up())
 		ppp_input(s, protocol, p, n);
 }
 
@@ -374,7 +412,8 @@ data_from_lac(const struct peer *peer, const struct data *d,
 	struct tunnel *t = tunnel_by_local_id(d->tunnel_id);
 
 	if (t == NULL) {
-		COUNT(unknown_tunnel);
+		if (!hand_up())
+			COUNT(unknown_tunnel);
 		return;
 	}
 	if (t->peer.addr != peer->addr || t->peer.port != peer->port) {
@@ -385,9 +424,12 @@ data_from_lac(const struct peer *peer, const struct data *d,
 	if (!is_session(s, t, d->session_id))
 		s = tunnel_session(t, d->session_id);
 	if (s == NULL || s->state != S_ESTABLISHED) {
-		COUNT(unknown_session);
+		if (!hand_up())
+			COUNT(unknown_session);
 		return;
 	}
+	if ((s->flags & SF_AWAY) != 0 && hand_up())
+		return;
 	if (!in_sequence(s, d)) {
 		COUNT(drop_sequence);
 		return;
@@ -428,6 +470,8 @@ forward_found_from_lac(const struct peer *peer, uint8_t *buf, size_t len,
 	struct data d;
 
 	datagram = buf;
+	datagram_peer = peer;
+	datagram_len = len;
 	COUNT(tunnel_rx_packets);
 	COUNT_ADD(tunnel_rx_bytes, len);
 	log_hex(0, 0, "from LAC", buf, len);
@@ -440,7 +484,8 @@ forward_found_from_lac(const struct peer *peer, uint8_t *buf, size_t len,
 		return;
 	}
 	if (h.control) {
-		tunnel_input(peer, &h, buf, len);
+		if (!hand_up())
+			tunnel_input(peer, &h, buf, len);
 		return;
 	}
 	d = (struct data){ .tunnel_id = h.tunnel_id,
@@ -600,14 +645,19 @@ forward_found_from_tun(uint8_t *ip, size_t len, uint32_t sid)
 	s = session_by_sid(sid);
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL) {
+		if (hand_up_tun(NULL, ip, h.len))
+			return;
 		COUNT(drop_no_route);
 		icmp_unreachable(ip, h.len);
 		return;
 	}
 	if ((s->flags & SF_OPEN) == 0) {
-		COUNT(drop_not_open);
+		if (!hand_up_tun(s, ip, h.len))
+			COUNT(drop_not_open);
 		return;
 	}
+	if ((s->flags & SF_AWAY) != 0 && hand_up_tun(s, ip, h.len))
+		return;
 	if (!within_limit(s)) {
 		COUNT(drop_limited);
 		return;
@@ -706,6 +756,7 @@ forward_super_from_tun(uint8_t *ip, size_t len, const struct vnet *v,
 	s = !g.ipv6 && ipv4_decode(ip, len, &h) ? session_by_sid(sid) : NULL;
 	t = s != NULL ? tunnel_by_tid(s->tid) : NULL;
 	if (t == NULL || (s->flags & (SF_OPEN | SF_SLOW)) != SF_OPEN ||
+	    ((s->flags & SF_AWAY) != 0 && is_slave()) ||
 	    plugin_wanted(PE_packet_tx) || lns.config.packet_limit != 0 ||
 	    forward_lac_write != queue_for_lac ||
 	    !fits(s, (size_t)g.hlen + g.size, &mtu)) {
@@ -735,6 +786,45 @@ forward_release(struct session *s, bool out, uint8_t *ip, size_t len)
 		pass_from_subscriber(s, ip, len);
 		datagram = before;
 	}
+}
+
+/* --- from a slave --------------------------------------------------------- */
+
+/*
+ * Queued for the TUN without a copy, so it must stay where it is until that is
+ * flushed.
+ */
+bool
+forward_handed_lac(const struct peer *peer, const uint8_t *buf, size_t len)
+{
+	static uint8_t room[64 * 1024];
+	static size_t used;
+	uint8_t *p;
+
+	if (len > PACKET_MAX)
+		return false;
+	if (sizeof(room) - used < len) {
+		tundev_flush();
+		used = 0;
+	}
+	p = memcpy(room + used, buf, len);
+	used += len;
+	forward_from_lac(peer, p, len);
+	return true;
+}
+
+bool
+forward_handed_tun(const uint8_t *ip, size_t len)
+{
+	uint8_t *p;
+
+	if (len > LAC_ROOM - FORWARD_HEADROOM)
+		return false;
+	p = lac_room(FORWARD_HEADROOM + len) + FORWARD_HEADROOM;
+	memcpy(p, ip, len);
+	lac_keep(FORWARD_HEADROOM + len);
+	forward_from_tun(p, len);
+	return true;
 }
 
 /* --- start and stop ----------------------------------------------------- */

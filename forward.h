@@ -48,6 +48,29 @@ void forward_from_lac(const struct peer *, uint8_t *buf, size_t len);
 void forward_from_tun(uint8_t *ip, size_t len);
 
 /*
+ * On a slave of a cluster: what the master has to do goes to him, as it came;
+ * NULL without a cluster.  A packet from the TUN is of this session (NULL: of
+ * none that is known here); false: to be dealt with here after all.
+ */
+extern void (*forward_lac_away)(const struct peer *, const uint8_t *buf,
+    size_t len);
+extern bool (*forward_tun_away)(const struct session *, const uint8_t *ip,
+    size_t len);
+
+/*
+ * On the master: a slave has sent this, and it is dealt with as if it had come
+ * to our own socket and device.  False if it is too long.
+ */
+bool forward_handed_lac(const struct peer *, const uint8_t *buf, size_t len);
+bool forward_handed_tun(const uint8_t *ip, size_t len);
+
+/*
+ * Runs before control messages leave that were queued since the last time, and
+ * never while one is being worked on: others are told first what they say.
+ */
+extern void (*forward_before_control)(void);
+
+/*
  * Where forward_from_lac() puts IP packets, and where wrapped packets go:
  * normally the TUN and the socket; tests put their own.
  */

@@ -53,6 +53,9 @@ bool lac_owns(const void *buf);
 
 void lac_flush(void);
 
+/* Between two packets: forward_before_control(), if there is reason. */
+void lac_settle(void);
+
 /* --- forward_tun.c: the device -------------------------------------------- */
 
 /* Watches the device tun_fd; offload as tun_offload() says. */

@@ -108,6 +108,7 @@ struct dest {
 
 static struct {
 	unsigned int nframes, ndests;
+	bool control;			/* some since the last lac_settle() */
 	uint8_t bucket[DEST_BUCKETS];	/* dest + 1 */
 	uint8_t recent;			/* the dest of the last frame */
 	struct dest dest[DESTS];
@@ -266,6 +267,8 @@ lac_put_copy(const struct peer *p, const void *buf, size_t len, uint32_t sid,
 	memcpy(room, buf, len);
 	lac_keep(len);
 	lac_put(p, room, len, NULL, 0, sid, octets);
+	if (sid == 0)
+		q.control = true;
 	return true;
 }
 
@@ -477,6 +480,18 @@ send_messages(void)
 	}
 }
 
+/*
+ * Whoever takes over must know what a LAC has been told, so that is said to
+ * them before; not in the middle of saying it, when half of it is not so yet.
+ */
+void
+lac_settle(void)
+{
+	if (q.control && forward_before_control != NULL)
+		forward_before_control();
+	q.control = false;
+}
+
 void
 lac_flush(void)
 {
@@ -600,6 +615,7 @@ receive_batch(void)
 	for (i = 0; i < rx.used; i++)
 		received(i);
 	handle();
+	lac_settle();
 	tundev_flush();			/* rx.buf is used again */
 	return n == BATCH;
 }
@@ -611,6 +627,7 @@ udp_readable(struct loop_fd *f)
 
 	(void)f;
 	COUNT(call_processudp);
+	lac_settle();
 	while (reads-- > 0 && receive_batch())
 		continue;
 }

@@ -280,6 +280,7 @@ tun_readable(struct loop_fd *f)
 
 	(void)f;
 	COUNT(call_processtun);
+	lac_settle();
 	while (rounds-- > 0 && read_some())
 		continue;
 	lac_reset();

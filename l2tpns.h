@@ -97,7 +97,9 @@ enum session_flag {
 	SF_SNOOP	= 0x0100,
 	SF_THROTTLE	= 0x0200,
 	SF_GARDEN	= 0x0400,
-	SF_SLOW		= 0x0700	/* any that leaves the fast path */
+	SF_SLOW		= 0x0700,	/* any that leaves the fast path */
+	SF_AWAY		= 0x0606	/* any that a slave leaves to its master:
+					 * who else knows what has passed? */
 };
 
 struct session {

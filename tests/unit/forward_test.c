@@ -414,6 +414,168 @@ test_unknown(void **state)
 	assert_int_equal(seen.ppp, 1);
 }
 
+/* --- on a slave --------------------------------------------------------- */
+
+static struct {
+	int lac, tun;
+	struct peer peer;
+	const struct session *session;
+	uint8_t buf[PACKET_MAX];
+	size_t len;
+	bool refuse;
+} away;
+
+static void
+note_lac_away(const struct peer *peer, const uint8_t *buf, size_t len)
+{
+	away.lac++;
+	away.peer = *peer;
+	away.len = len;
+	memcpy(away.buf, buf, len);
+}
+
+static bool
+note_tun_away(const struct session *to, const uint8_t *ip, size_t len)
+{
+	if (away.refuse)
+		return false;
+	away.tun++;
+	away.session = to;
+	away.len = len;
+	memcpy(away.buf, ip, len);
+	return true;
+}
+
+static int
+setup_slave(void **state)
+{
+	setup(state);
+	memset(&away, 0, sizeof(away));
+	forward_lac_away = note_lac_away;
+	forward_tun_away = note_tun_away;
+	return 0;
+}
+
+static int
+teardown_slave(void **state)
+{
+	forward_lac_away = NULL;
+	forward_tun_away = NULL;
+	return teardown(state);
+}
+
+/* Simply open sessions are a slave's own; all that is more goes whole. */
+static void
+test_slave_from_lac(void **state)
+{
+	static const uint16_t flags[] = { 0, SF_OPEN | SF_THROTTLE,
+	    SF_OPEN | SF_GARDEN, SF_OPEN | SF_RECV_SEQ, SF_OPEN | SF_SEND_SEQ };
+	static const uint8_t lcp[] = { 0xff, 3, 0xc0, 0x21, 9, 1, 0, 8, 0, 0,
+	    0, 0 };
+	uint8_t hello[] = { 0xc8, 0x02, 0, 20, 0, 100, 0, 0, 0, 1, 0, 1,
+	    0x80, 8, 0, 0, 0, 0, 0, 6 };
+	size_t i;
+
+	(void)state;
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	assert_int_equal(seen.tun, 1);
+	assert_int_equal(away.lac, 0);
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		s->flags = flags[i];
+		ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+		assert_int_equal(away.lac, i + 1);
+		assert_int_equal(away.len, 6 + 4 + 60);
+		assert_int_equal(away.peer.addr, lac.addr);
+		assert_int_equal(away.peer.local, lac.local);
+		assert_int_equal(ipv4_get16(away.buf + 2), t->local_id);
+	}
+	s->flags = SF_OPEN;
+	away.lac = 0;
+	from_lac(lcp, sizeof(lcp));
+	forward_from_lac(&lac, hello, sizeof(hello));
+	assert_int_equal(away.lac, 2);
+	assert_memory_equal(away.buf, hello, sizeof(hello));
+	s->state = S_WAIT_CONNECT;
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	hello[1] = 0;			/* broken: nobody's business */
+	forward_from_lac(&lac, hello, sizeof(hello));
+	assert_int_equal(away.lac, 3);
+	assert_int_equal(seen.tun, 1);
+	assert_int_equal(seen.ppp + seen.control, 0);
+	assert_int_equal(s->rx_packets, 1);
+	assert_int_equal(counters.unknown_session + counters.drop_not_open, 0);
+}
+
+/* Tunnels that are not known here; another peer than the tunnel's is. */
+static void
+test_slave_unknown(void **state)
+{
+	struct peer other = lac;
+	uint8_t buf[64] = { 0, 2, 0, 101, 3, 232, 0xc0, 0x21, 9, 1, 0, 8 };
+
+	(void)state;
+	forward_from_lac(&lac, buf, 12);
+	ipv4_put16(buf + 2, 100);
+	ipv4_put16(buf + 4, 7);
+	forward_from_lac(&lac, buf, 12);
+	assert_int_equal(away.lac, 2);
+	other.port++;
+	forward_from_lac(&other, buf, 12);
+	assert_int_equal(away.lac, 2);
+	assert_int_equal(counters.wrong_peer, 1);
+}
+
+static void
+test_slave_from_tun(void **state)
+{
+	(void)state;
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(seen.sent, 1);
+	s->flags |= SF_THROTTLE;
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(away.tun, 1);
+	assert_ptr_equal(away.session, s);
+	assert_int_equal(away.len, 100);
+	s->flags = 0;
+	ip_from_tun(SUBSCRIBER, 100);
+	assert_int_equal(away.tun, 2);
+	ip_from_tun(SUBSCRIBER + 77, 100);
+	assert_int_equal(away.tun, 3);
+	assert_null(away.session);
+	away.refuse = true;		/* all are known: it is nobody's */
+	ip_from_tun(SUBSCRIBER + 77, 100);
+	assert_int_equal(seen.unreachable, 1);
+	assert_int_equal(counters.drop_no_route, 1);
+	assert_int_equal(seen.sent, 1);
+	assert_int_equal(s->tx_packets, 1);
+}
+
+/* A master does all of that himself, and what slaves hand him. */
+static void
+test_master(void **state)
+{
+	uint8_t buf[128] = { 0, 2, 0, 100, 3, 232, 0xff, 3, 0, 0x21 };
+	const size_t n = 10 + 60;
+
+	(void)state;
+	lns.master = true;
+	s->flags |= SF_RECV_SEQ;
+	ip_from_lac(SUBSCRIBER, OUTSIDE, 17, 53);
+	ip_from_tun(SUBSCRIBER + 77, 100);
+	assert_int_equal(seen.tun, 1);
+	assert_int_equal(seen.unreachable, 1);
+	make_ip(buf + 10, SUBSCRIBER, OUTSIDE, 17, 60);
+	assert_true(forward_handed_lac(&lac, buf, n));
+	assert_int_equal(seen.tun, 2);
+	assert_int_equal(seen.len, 60);
+	assert_false(forward_handed_lac(&lac, buf, PACKET_MAX + 1));
+	make_ip(buf, OUTSIDE, SUBSCRIBER, 17, 100);
+	assert_true(forward_handed_tun(buf, 100));
+	assert_int_equal(seen.sent, 1);
+	assert_int_equal(seen.peer.addr, lac.addr);
+	assert_int_equal(away.lac + away.tun, 0);
+}
+
 /* What was found ahead is believed only while it is so. */
 static void
 test_found_ahead(void **state)
@@ -1405,6 +1567,8 @@ test_port_in_use(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define SLAVE(name) \
+	cmocka_unit_test_setup_teardown(name, setup_slave, teardown_slave)
 
 int
 main(void)
@@ -1412,6 +1576,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_control), T(test_garbage), T(test_header_forms),
 		T(test_unknown), T(test_found_ahead),
+		SLAVE(test_slave_from_lac), SLAVE(test_slave_unknown),
+		SLAVE(test_slave_from_tun), SLAVE(test_master),
 		T(test_sequence), T(test_ppp_forms),
 		T(test_upstream), T(test_spoofed), T(test_destinations),
 		T(test_own_ports), T(test_malformed), T(test_mss),

@@ -71,3 +71,4 @@ fuzz_state_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
 fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
+cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
