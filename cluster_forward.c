@@ -645,6 +645,7 @@ cluster_forward_init(void)
 	forward_lac_away = cluster_forward_lac;
 	forward_tun_away = cluster_forward_tun;
 	forward_before_control = replicate;
+	lns.own_addr = cluster_address();
 	loop_at_turn_end(&hook);
 	look_at_role();
 	timer_arm(&ticker, TICK_MS);
@@ -658,4 +659,5 @@ cluster_forward_exit(void)
 	forward_lac_away = NULL;
 	forward_tun_away = NULL;
 	forward_before_control = NULL;
+	lns.own_addr = 0;
 }

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "l2tpns.h"
 #include "loop.h"
 #include "radius_port.h"
 #include "radius_proto.h"
@@ -134,25 +135,47 @@ port_readable(struct loop_fd *lfd)
 	port_release(p);
 }
 
-/* A connected socket on a port of the kernel's random choice, or -1. */
+/* A socket from this address of ours, 0: the kernel's choice; or -1. */
+static int
+open_from(const struct radius_path *path, uint32_t from,
+    struct sockaddr_in *sin)
+{
+	struct sockaddr_in us = { .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(from) };
+	socklen_t len = sizeof(*sin);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	*sin = (struct sockaddr_in){ .sin_family = AF_INET,
+	    .sin_port = htons(path->udp_port),
+	    .sin_addr.s_addr = htonl(path->addr) };
+	if (fd < 0)
+		return -1;
+	if ((from == 0 ||
+	    bind(fd, (struct sockaddr *)&us, sizeof(us)) == 0) &&
+	    connect(fd, (struct sockaddr *)sin, sizeof(*sin)) == 0 &&
+	    getsockname(fd, (struct sockaddr *)sin, &len) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/*
+ * A connected socket on a port of the kernel's random choice, or -1.  All
+ * members of a cluster have bind_address, and who would get an answer to it?
+ */
 static int
 open_socket(const struct radius_path *path, uint16_t *source)
 {
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_port = htons(path->udp_port),
-		.sin_addr.s_addr = htonl(path->addr)
-	};
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sin;
+	int fd = open_from(path, 0, &sin);
 
+	if (fd >= 0 && lns.own_addr != 0 &&
+	    ntohl(sin.sin_addr.s_addr) == lns.config.bind_address) {
+		close(fd);
+		fd = open_from(path, lns.own_addr, &sin);
+	}
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&sin, &len) < 0) {
-		close(fd);
-		return -1;
-	}
 	*source = ntohs(sin.sin_port);
 	source_addr = ntohl(sin.sin_addr.s_addr);
 	return fd;

@@ -69,6 +69,12 @@ cluster_master(void)
 	return master;
 }
 
+uint32_t
+cluster_address(void)
+{
+	return SLAVE;
+}
+
 bool
 cluster_followed(void)
 {
@@ -241,6 +247,7 @@ test_packets_together(void **state)
 	(void)state;
 	assert_true(forward_lac_away == cluster_forward_lac);
 	assert_true(forward_tun_away == cluster_forward_tun);
+	assert_int_equal(lns.own_addr, SLAVE);
 	memset(buf, 7, sizeof(buf));
 	for (i = 0; i < 30; i++)
 		cluster_forward_lac(&lac, buf, 88);	/* 100 with header */

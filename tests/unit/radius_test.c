@@ -270,6 +270,38 @@ test_longest_request(void **state)
 	table_tunnel_del(t);
 }
 
+static uint32_t
+asked_from(uint32_t bind_address, uint32_t own_addr)
+{
+	struct session *s;
+	struct asked a;
+
+	lns.config.bind_address = bind_address;
+	lns.own_addr = own_addr;
+	s = ask();
+	a = take(one.auth);
+	radius_auth_cancel(s);
+	lns.own_addr = 0;
+	assert_int_equal(a.from.sin_addr.s_addr, htonl(radius_source()));
+	return radius_source();
+}
+
+/* Not from the address that all members of a cluster share. */
+static void
+test_own_address(void **state)
+{
+	(void)state;
+	assert_int_equal(asked_from(LOOPBACK(1), LOOPBACK(77)), LOOPBACK(77));
+}
+
+/* The kernel chose one that is this server's alone. */
+static void
+test_other_address(void **state)
+{
+	(void)state;
+	assert_int_equal(asked_from(LOOPBACK(78), LOOPBACK(77)), LOOPBACK(1));
+}
+
 static void
 test_refused_here(void **state)
 {
@@ -1289,7 +1321,7 @@ main(void)
 		TEST(test_port_rests),
 		TEST(test_quiet),
 		TEST(test_bound),
-		TEST(test_jitter),
+		TEST(test_jitter), TEST(test_own_address), TEST(test_other_address),
 		TEST(test_bad_network),
 		TEST(test_cancel),
 		TEST(test_reconfigure)
