@@ -143,18 +143,26 @@ static const struct { const char *word, *module; } module_words[] = {
 	{ "unsnoop", "snoopctl" },
 };
 
+/* The module whose word the command is; NULL: of none of them. */
+static const char *
+module_of(const struct request *q)
+{
+	for (size_t i = 0; i < LEN(module_words); i++)
+		if (strcmp(q->word[0], module_words[i].word) == 0)
+			return module_words[i].module;
+	return NULL;
+}
+
 static void
 answer_unknown(struct request *q)
 {
-	for (size_t i = 0; i < LEN(module_words); i++)
-		if (strcmp(q->word[0], module_words[i].word) == 0 &&
-		    !plugin_loaded(module_words[i].module)) {
-			answer(q, true, "%s: the module %s is not loaded "
-			    "(load_plugin %s)", q->word[0],
-			    module_words[i].module, module_words[i].module);
-			return;
-		}
-	answer(q, true, "unknown command: %s", q->word[0]);
+	const char *module = module_of(q);
+
+	if (module != NULL && !plugin_loaded(module))
+		answer(q, true, "%s: the module %s is not loaded "
+		    "(load_plugin %s)", q->word[0], module, module);
+	else
+		answer(q, true, "unknown command: %s", q->word[0]);
 }
 
 /* What a plugin says; its length may be nonsense, its text may be longer. */
@@ -182,8 +190,14 @@ do_command(struct request *q)
 		.argv = (const char *const *)q->word,
 	};
 	const char *by = "";
-	int ret = plugin_call(PE_control, &p, &by);
+	int ret;
 
+	/* All of them change sessions. */
+	if (!lns.master && module_of(q) != NULL) {
+		answer(q, true, "%s: must be run on the master", q->word[0]);
+		return;
+	}
+	ret = plugin_call(PE_control, &p, &by);
 	if (p.send_response)
 		take_response(q, &p);
 	else if (ret == PLUGIN_RET_ERROR)
@@ -249,17 +263,6 @@ copy_words(struct request *q)
 	q->word[q->msg.argc] = NULL;
 }
 
-/* The command is a word of this module's. */
-static bool
-is_of(const struct request *q, const char *module)
-{
-	for (size_t i = 0; i < LEN(module_words); i++)
-		if (strcmp(q->word[0], module_words[i].word) == 0 &&
-		    strcmp(module, module_words[i].module) == 0)
-			return true;
-	return false;
-}
-
 #define LOG_REQUEST(q, words)						       \
 	"nsctl from %u.%u.%u.%u: %s: %s", (q)->addr >> 24,		       \
 	(q)->addr >> 16 & 255, (q)->addr >> 8 & 255, (q)->addr & 255, words,   \
@@ -269,7 +272,8 @@ is_of(const struct request *q, const char *module)
 static void
 log_request(const struct request *q)
 {
-	char words[512], safe[512];
+	const char *module = module_of(q);
+	char words[512] = "", safe[512];
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < q->msg.argc && n < sizeof(words); i++)
@@ -278,7 +282,7 @@ log_request(const struct request *q)
 	if (n >= sizeof(words))
 		n = sizeof(words) - 1;
 	log_escape(safe, sizeof(safe), words, n);
-	if (is_of(q, "snoopctl"))
+	if (module != NULL && strcmp(module, "snoopctl") == 0)
 		log_private(0, 0, LOG_REQUEST(q, safe));
 	else
 		log_audit(0, 0, LOG_REQUEST(q, safe));

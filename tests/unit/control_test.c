@@ -119,6 +119,7 @@ begin(void **state)
 	timer_fake(0);
 	log_open("/dev/null", err, sizeof(err));
 	memset(&lns, 0, sizeof(lns));
+	lns.master = true;
 	counters_clear();
 	control_start();
 	sequence = wall_usec() + 1000000;
@@ -266,6 +267,23 @@ test_unknown(void **state)
 	loaded = "garden";
 	local(CONTROL_COMMAND, "ungarden", "1");
 	want(CONTROL_ERROR, "unknown command: ungarden");
+}
+
+static void
+test_on_a_slave(void **state)
+{
+	(void)state;
+	lns.master = false;
+	loaded = "sessionctl";
+	local(CONTROL_COMMAND, "drop", "1");
+	want(CONTROL_ERROR, "drop: must be run on the master");
+	/* Others may have commands for slaves. */
+	returns = PLUGIN_RET_STOP;
+	sends = 1;
+	local(CONTROL_COMMAND, "x", NULL);
+	want(CONTROL_OK, "");
+	local(CONTROL_LOAD, "garden", NULL);
+	want(CONTROL_OK, "");
 }
 
 static void
@@ -538,7 +556,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_loading), TEST(test_help), TEST(test_v1),
-		TEST(test_unknown), TEST(test_plugins_answer),
+		TEST(test_unknown), TEST(test_on_a_slave),
+		TEST(test_plugins_answer),
 		TEST(test_plugins_do_not_answer), TEST(test_from_elsewhere),
 		TEST(test_signed), TEST(test_two_secrets), TEST(test_clocks),
 		TEST(test_rate), TEST(test_long_memory), TEST(test_rubbish),
