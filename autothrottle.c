@@ -138,5 +138,8 @@ plugin_radius_response(struct param_radius_response *data)
 	if (fault != NULL)
 		host->log(PLUGIN_LOG_WARN, data->s, data->t, "autothrottle: "
 		    "not done: %s=%s: %s", data->key, data->value, fault);
+	else
+		host->log(PLUGIN_LOG_INFO, data->s, data->t, "autothrottle: "
+		    "in %u out %u kbit/s", in, out);
 	return PLUGIN_RET_OK;
 }

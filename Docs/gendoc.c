@@ -152,6 +152,8 @@ static const char man_head[] =
 ".It Ic load plugin Ar name\n"
 "loads a plugin.\n"
 "Plugins are called in the order of these lines.\n"
+"Those that come with l2tpns, and how to write others, are in\n"
+".Pa /usr/share/doc/l2tpns/PLUGINS.md .\n"
 ".El\n"
 ".Pp\n"
 "Empty lines, and lines that begin with\n"

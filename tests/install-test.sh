@@ -64,7 +64,10 @@ fi
 # anybody can build them again.
 for m in autosnoop autothrottle sessionctl setrxspeed snoopctl stripdomain \
     throttlectl; do
-	so=$root/usr/lib/l2tpns/$m.so
+	test -e "$root/usr/lib/l2tpns/$m.so"
+done
+for so in "$root"/usr/lib/l2tpns/*.so; do
+	m=$(basename "$so" .so)
 	test "$(stat -c %a "$so")" = 644
 	nm -D --defined-only "$so" | grep -q ' D plugin_api_version$'
 	if nm -D --defined-only "$so" | grep -v ' [BDT] plugin_[a-z_]*$'; then

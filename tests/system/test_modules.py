@@ -314,6 +314,10 @@ def test_the_example_of_the_document(scene, plugin_dir, tmp_path):
     subprocess.run(["sh", "-ec", build.replace(
         "-I/usr/include/l2tpns", "-Werror -I" + daemon_module.TOP)],
         cwd=tmp_path, check=True)
+    if shutil.which("c++"):
+        subprocess.run(["c++", "-x", "c++", "-fsyntax-only", "-Wall",
+                        "-Werror", "-I" + daemon_module.TOP, "laclimit.c"],
+                       cwd=tmp_path, check=True)
     assert "nsctl laclimit 500\n" in install
     one = scene({"joe": None, "ann": None}, [])
     shutil.copy(tmp_path / "laclimit.so", plugin_dir)
