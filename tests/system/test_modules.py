@@ -18,7 +18,7 @@ import pytest
 import daemon as daemon_module
 import lac as lac_module
 from lac import Lac, Refused
-from net import INET_ADDR, wait_for
+from net import INET_ADDR, TcpSource, wait_for
 from terminal import Terminal
 
 BUILD = os.path.dirname(daemon_module.program())
@@ -168,6 +168,28 @@ def test_throttled_and_intercepted_from_the_first_packet(net, scene):
     assert one.rates(call) == (64, 64)
     assert one.target(call) == "%s:%d" % (INET_ADDR, PORT)
     one.lns.wait_log("interception of joe begins: .*by plugin autosnoop")
+
+
+@pytest.mark.guest
+def test_pppd_from_its_first_packet(net, guest, scene):
+    """The copies are as many octets as pppd counted, each way."""
+    one = scene({"joe": "throttle=yes,intercept=yes"},
+                ["autothrottle", "autosnoop"], throttle_speed=200)
+    copies = listen(net.inet, PORT)
+    source = TcpSource(net.inet, 5001, bytes(100000))
+    guest.dial("joe", WORD)
+    own = socket.inet_aton(guest.wait_up()[0])
+    begin = time.monotonic()
+    guest.check("nc %s 5001 </dev/null >/dev/null" % INET_ADDR, 60)
+    assert time.monotonic() - begin > 100000 * 8 / 200000 * 0.9
+    source.close()
+    guest.hangup()
+    assert guest.udp_losses() == 0
+    got = drain(copies)
+    octets = (sum(len(p) for p in got if p[12:16] == own),
+              sum(len(p) for p in got if p[16:20] == own))
+    assert octets == guest.sent_received()
+    assert octets[1] > 100000
 
 
 def test_forms_of_throttle(scene):
