@@ -122,13 +122,23 @@ $(B)/unit/%_test: $(B)/unit/%_test.o $$(addprefix $(B)/,$$(%_test_OBJS)) \
 	    $($*_test_LIBS)
 
 # Plugins that the tests load, good ones and others.
-TEST_PLUGINS = $(patsubst tests/plugins/%.c,$(B)/plugins/%.so,$(wildcard \
-    tests/plugins/*.c))
+TEST_PLUGINS = $(patsubst tests/plugins/%,$(B)/plugins/%.so,$(basename \
+    $(wildcard tests/plugins/*.c tests/plugins/*.cc)))
 $(B)/plugins/%.so: tests/plugins/%.c plugin.h Makefile
 	@mkdir -p $(@D)
-	$(CC) $(PLUGIN_CFLAGS) -o $@ $<
-$(B)/unit/plugins_test.o: ALL_CFLAGS += -DTEST_PLUGINS='"$(B)/plugins"'
-$(B)/unit/plugins_test: $(TEST_PLUGINS)
+	$(CC) $(PLUGIN_CFLAGS) $(STRICT) -o $@ $<
+# The header alone, as the strictest of its users sees it.
+$(B)/plugins/nothing.so: STRICT = -std=c99 -pedantic-errors
+$(B)/plugins/record2.so: tests/plugins/record.c
+CXX	:= $(if $(findstring clang,$(CC)),clang++,g++)
+$(B)/plugins/%.so: tests/plugins/%.cc plugin.h Makefile
+	@mkdir -p $(@D)
+	$(CXX) $(filter-out -std=gnu11 -Wstrict-prototypes \
+	    -Wmissing-prototypes,$(PLUGIN_CFLAGS)) -std=c++11 \
+	    -pedantic-errors -o $@ $<
+$(B)/unit/plugins_test.o $(B)/unit/plugin_host_test.o: \
+    ALL_CFLAGS += -DTEST_PLUGINS='"$(B)/plugins"'
+$(B)/unit/plugins_test $(B)/unit/plugin_host_test: $(TEST_PLUGINS)
 $(B)/unit/modules_test.o: ALL_CFLAGS += -DMODULES='"$(B)"'
 $(B)/unit/modules_test: $(MODULES:%=$(B)/%.so)
 

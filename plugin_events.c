@@ -13,6 +13,7 @@
  * Calls:    plugin_call_reviewed().
  * Lifetime: one event.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "auth.h"
@@ -68,15 +69,34 @@ plugin_tell(enum plugin_event event, void *param, size_t size,
 
 /* --- what is no answer ------------------------------------------------- */
 
-static void
-refused(const struct session *s, const char *plugin, enum plugin_event event,
-    const char *field)
-{
-	static struct log_limit limit;
+/* The members that were set to what cannot be. */
+struct faults {
+	char text[160];
+	size_t len;
+};
 
-	log_limited(&limit, LOG_L_ERROR, s->tid, s->sid, "plugin %s: plugin_%s "
-	    "set %s to what cannot be; it stays as it was", plugin,
-	    plugin_events[event].name, field);
+static void
+fault(struct faults *f, const char *member)
+{
+	int n = snprintf(f->text + f->len, sizeof(f->text) - f->len, "%s%s",
+	    f->len > 0 ? ", " : "", member);
+
+	if (n > 0 && (size_t)n < sizeof(f->text) - f->len)
+		f->len += (size_t)n;
+}
+
+/* All of one event in a line: they come together. */
+static void
+log_faults(const struct session *s, const char *plugin,
+    enum plugin_event event, struct faults *f)
+{
+	static struct log_limit limits[PLUGIN_EVENTS];
+
+	if (f->len > 0)
+		log_limited(&limits[event], LOG_L_ERROR, s->tid, s->sid,
+		    "plugin %s: plugin_%s set to what cannot be, and left as "
+		    "it was: %s", plugin, plugin_events[event].name, f->text);
+	f->len = 0;
 }
 
 /* A text that ends in its room. */
@@ -99,6 +119,7 @@ set_text(char *dst, size_t size, const char *text)
 struct asking {
 	struct session *s;
 	struct auth_request *ask;
+	struct faults faults;
 	struct param_auth_request param;
 };
 
@@ -117,12 +138,12 @@ fill_request(struct asking *a)
 }
 
 static void
-take_username(struct asking *a, const char *plugin)
+take_username(struct asking *a)
 {
 	const char *name = a->param.username;
 
 	if (!is_text(name, sizeof(a->param.username)) || name[0] == '\0') {
-		refused(a->s, plugin, PE_auth_request, "username");
+		fault(&a->faults, "username");
 		return;
 	}
 	if (strcmp(name, a->ask->user) == 0)
@@ -133,12 +154,12 @@ take_username(struct asking *a, const char *plugin)
 }
 
 static void
-take_password(struct asking *a, const char *plugin)
+take_password(struct asking *a)
 {
 	int length = a->param.password_length;
 
 	if (length < 0 || length > (int)sizeof(a->ask->password)) {
-		refused(a->s, plugin, PE_auth_request, "password_length");
+		fault(&a->faults, "password_length");
 		return;
 	}
 	explicit_bzero(a->ask->password, sizeof(a->ask->password));
@@ -151,9 +172,10 @@ review_request(void *arg, const char *plugin)
 {
 	struct asking *a = arg;
 
-	take_username(a, plugin);
+	take_username(a);
 	if (a->ask->protocol == PLUGIN_PAP)
-		take_password(a, plugin);
+		take_password(a);
+	log_faults(a->s, plugin, PE_auth_request, &a->faults);
 	fill_request(a);
 	return !a->s->dying;
 }
@@ -181,6 +203,7 @@ struct reply {
 	struct session *s;
 	const struct auth_request *ask;
 	struct auth_result *res;
+	struct faults faults;
 	char password[USER_MAX + 1];	/* with a NUL in any case */
 	struct param_pre_auth param;
 };
@@ -207,7 +230,7 @@ fill_reply(struct reply *r)
 
 /* Another address than before has to be one that a subscriber may have. */
 static void
-take_framed_ip(struct reply *r, const char *plugin)
+take_framed_ip(struct reply *r)
 {
 	struct auth_result *res = r->res;
 	uint32_t ip = r->param.framed_ip;
@@ -215,7 +238,7 @@ take_framed_ip(struct reply *r, const char *plugin)
 	if (ip == (res->address == AUTH_IP_FIXED ? res->framed_ip : 0))
 		return;
 	if (ip != 0 && tun_address_forbidden(ip)) {
-		refused(r->s, plugin, PE_pre_auth, "framed_ip");
+		fault(&r->faults, "framed_ip");
 		return;
 	}
 	res->address = ip != 0 ? AUTH_IP_FIXED : AUTH_IP_POOL;
@@ -223,33 +246,32 @@ take_framed_ip(struct reply *r, const char *plugin)
 }
 
 static void
-take_dns(struct reply *r, const char *plugin, uint32_t ip, uint32_t *dst,
-    const char *field)
+take_dns(struct reply *r, uint32_t ip, uint32_t *dst, const char *member)
 {
 	if (ip == *dst || ip == 0 || plugin_is_host(ip))
 		*dst = ip;
 	else
-		refused(r->s, plugin, PE_pre_auth, field);
+		fault(&r->faults, member);
 }
 
 static void
-take_text(struct reply *r, const char *plugin, const char *text, char *dst,
-    size_t size, const char *field)
+take_text(struct reply *r, const char *text, char *dst, size_t size,
+    const char *member)
 {
 	if (is_text(text, size))
 		set_text(dst, size, text);
 	else
-		refused(r->s, plugin, PE_pre_auth, field);
+		fault(&r->faults, member);
 }
 
 static void
-take_accepted(struct reply *r, const char *plugin)
+take_accepted(struct reply *r)
 {
 	if (r->param.accepted == 0 || r->param.accepted == 1)
 		r->res->verdict = r->param.accepted ? AUTH_ACCEPT :
 		    AUTH_REJECT;
 	else
-		refused(r->s, plugin, PE_pre_auth, "accepted");
+		fault(&r->faults, "accepted");
 }
 
 static bool
@@ -260,20 +282,21 @@ review_reply(void *arg, const char *plugin)
 	struct auth_result *res = r->res;
 	bool go_on = p->continue_auth != 0;
 
-	take_accepted(r, plugin);
-	take_framed_ip(r, plugin);
-	take_dns(r, plugin, p->dns1, &res->dns1, "dns1");
-	take_dns(r, plugin, p->dns2, &res->dns2, "dns2");
+	take_accepted(r);
+	take_framed_ip(r);
+	take_dns(r, p->dns1, &res->dns1, "dns1");
+	take_dns(r, p->dns2, &res->dns2, "dns2");
 	res->session_timeout = p->session_timeout;
 	res->idle_timeout = p->idle_timeout;
 	/* RFC 2869 5.16: not less. */
 	res->interim = p->interim_interval > 0 &&
 	    p->interim_interval < ACCT_INTERIM_MIN ? ACCT_INTERIM_MIN :
 	    p->interim_interval;
-	take_text(r, plugin, p->filter_id, res->filter_id,
-	    sizeof(res->filter_id), "filter_id");
-	take_text(r, plugin, p->message, res->message, sizeof(res->message),
+	take_text(r, p->filter_id, res->filter_id, sizeof(res->filter_id),
+	    "filter_id");
+	take_text(r, p->message, res->message, sizeof(res->message),
 	    "message");
+	log_faults(r->s, plugin, PE_pre_auth, &r->faults);
 	fill_reply(r);
 	return go_on && !r->s->dying;
 }
@@ -303,6 +326,7 @@ plugins_pre_auth(struct session *s, const struct auth_request *ask,
 struct verdict {
 	struct session *s;
 	int allowed;
+	struct faults faults;
 	struct param_post_auth param;
 };
 
@@ -322,7 +346,8 @@ review_verdict(void *arg, const char *plugin)
 	if (v->param.auth_allowed == 0 || v->param.auth_allowed == 1)
 		v->allowed = v->param.auth_allowed;
 	else
-		refused(v->s, plugin, PE_post_auth, "auth_allowed");
+		fault(&v->faults, "auth_allowed");
+	log_faults(v->s, plugin, PE_post_auth, &v->faults);
 	fill_verdict(v);
 	return !v->s->dying;
 }

@@ -292,15 +292,15 @@ note_hooks(void)
 static int
 call_one(struct plugin *p, enum plugin_event event, void *param)
 {
-	static struct log_limit limit;
+	static struct log_limit limits[PLUGIN_EVENTS];
 	struct plugin *outer = plugin_enter(p);
 	int ret = event_calls[event](p->event[event], param);
 
 	plugin_leave(outer);
 	if (ret == PLUGIN_RET_OK || ret == PLUGIN_RET_STOP)
 		return ret;
-	log_limited(&limit, LOG_L_ERROR, 0, 0, "plugin %s: plugin_%s returned "
-	    "%d, an error", p->name, plugin_events[event].name, ret);
+	log_limited(&limits[event], LOG_L_ERROR, 0, 0, "plugin %s: plugin_%s "
+	    "returned %d, an error", p->name, plugin_events[event].name, ret);
 	return PLUGIN_RET_ERROR;
 }
 

@@ -15,7 +15,7 @@ set -eu
 build='gcc make pkg-config libc6-dev libmnl-dev nettle-dev libcli-dev
 	libcrypt-dev'
 demo='iproute2 iputils-ping netcat-openbsd'
-check='clang libclang-rt-14-dev libcmocka-dev procps python3 python3-pytest
+check='g++ clang libclang-rt-14-dev libcmocka-dev procps python3 python3-pytest
 	python3-scapy python3-seccomp freeradius freeradius-utils iptables ipset conntrack nftables tcpdump
 	tshark iperf3 inetutils-telnet qemu-system-x86 ethtool
 	libpam0g libpcap0.8 libssl3 libsystemd0'
