@@ -76,13 +76,14 @@ class Daemon:
     """One run of the daemon; start() is called by the constructor.
 
     config adds to and overrides DEFAULTS (None leaves a key out); lines are
-    further lines of startup-config.  secrets is the text of ppp-secrets.
+    further lines of startup-config.  secrets is the text of ppp-secrets, files
+    are more of them.  within is a command that runs the daemon.
     """
 
     def __init__(self, space, directory, config=None, lines=(),
                  ip_pool=net.POOL + "\n", secrets=None, users=None,
                  argv=(), env=None, seconds=30, setuid=SETUID,
-                 sandbox=SANDBOX):
+                 sandbox=SANDBOX, within=(), files=None):
         self.space = space
         self.directory = directory
         self.logfile = os.path.join(directory, "daemon.log")
@@ -107,7 +108,10 @@ class Daemon:
             self.write("ppp-secrets", secrets)
         if users is not None:
             self.write("users", users)
+        for name, text in (files or {}).items():
+            self.write(name, text)
         self.argv = list(argv)
+        self.within = list(within)
         self.env = dict(os.environ)
         self.env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         if setuid or sandbox:
@@ -153,7 +157,8 @@ class Daemon:
                     str(USER), os.path.dirname(self.directory)] + argv
         begin = os.path.getsize(self.logfile) if os.path.exists(
             self.logfile) else 0
-        self.process = self.space.start(argv + self.argv, self.logfile,
+        self.process = self.space.start(self.within + argv + self.argv,
+                                        self.logfile,
                                         env=self.env)
 
         def ready():
