@@ -145,6 +145,7 @@ static const char script[] =
 "setup() {\n"
 "	local kind=20 bad=0\n"
 "	chain garden \"garden $early $drop\" || return 1\n"
+"	ipset destroy garden_next 2>/dev/null\n"
 "	{ ipset -exist create garden_users $2 && chain garden_users \"$users\"\n"
 "	    } 2>/dev/null || kind=21\n"
 "	nat -S garden_users >/dev/null 2>&1 || nat -N garden_users || return 1\n"
@@ -508,7 +509,7 @@ setup_done(int status, const char *output)
 	log_output(output);
 	g.built = g.whole = true;
 	g.with_set = kind == WITH_SET;
-	host->log(PLUGIN_LOG_INFO, 0, 0, "the walled garden is built; "
+	host->log(PLUGIN_LOG_WARN, 0, 0, "the walled garden is built; "
 	    "subscribers are matched by %s", g.with_set ? "a set (ipset)" :
 	    "a rule for each");
 }
