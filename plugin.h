@@ -367,7 +367,7 @@ struct pluginfuncs {
 	int (*garden)(uint32_t s, int on);
 	int (*set_filter)(uint32_t s, const char *filter_id);
 
-	/* --- ending */
+	/* --- ending: not while the server ends, whose sessions may live on */
 
 	/*
 	 * Tells the LAC (CDN with result and error code, RFC 2661 4.4.2; 0, 0:

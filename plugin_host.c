@@ -348,12 +348,13 @@ copy_reason(char dst[REASON_MAX], const char *reason)
 
 /*
  * A plugin that ends another session in each kill_session would fill the
- * stack with them; so some are refused.
+ * stack with them; so some are refused.  When the server goes and says nothing
+ * (lns.quiet) its sessions may be saved, and are not a plugin's to end.
  */
 static struct session *
 endable(uint32_t sid)
 {
-	return plugin_depth() <= DEEP ? changeable(sid) : NULL;
+	return plugin_depth() <= DEEP && !lns.quiet ? changeable(sid) : NULL;
 }
 
 static bool
