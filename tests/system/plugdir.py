@@ -1,5 +1,6 @@
 """Plugins in a place that the server takes them from, and our nsctl."""
 
+import glob
 import os
 import shutil
 import subprocess
@@ -16,14 +17,22 @@ PLUGINS = os.path.join(BUILD, "plugins")
 
 @pytest.fixture
 def plugin_dir():
-    """A directory of plugins that the server accepts."""
+    """A directory of plugins that the server accepts: the tests', and those
+    that come with it."""
     top = tempfile.mkdtemp(prefix="l2tpns-test-", dir="/run")
     os.chmod(top, 0o755)
-    for name in os.listdir(PLUGINS):
-        shutil.copy(os.path.join(PLUGINS, name), top)
-        os.chmod(os.path.join(top, name), 0o644)
+    for where in PLUGINS, BUILD:
+        for path in glob.glob(os.path.join(where, "*.so")):
+            put(path, top)
     yield top
     shutil.rmtree(top)
+
+
+def put(path, directory):
+    """A file of its own, as install(1) would put it there."""
+    to = os.path.join(directory, os.path.basename(path))
+    shutil.copy(path, to)
+    os.chmod(to, 0o644)
 
 
 def run(space, program, *argv, env=None):

@@ -4,13 +4,11 @@ FreeRADIUS sends the Cisco-AVPairs, one of our own carriers (lac.py) brings the
 subscribers, nsctl is the built one.
 """
 
-import glob
 import os
 import re
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 
 import pytest
@@ -19,26 +17,15 @@ import daemon as daemon_module
 import lac as lac_module
 from lac import Lac, Refused
 from net import INET_ADDR, TcpSource, wait_for
+from plugdir import OURS, put, run
+from plugdir import plugin_dir      # fixture
 from terminal import Terminal
 
-BUILD = os.path.dirname(daemon_module.program())
 WORD = "the password of the test"
 PORT = 9123             # of the copies
 
 pytestmark = pytest.mark.skipif(
     daemon_module.REFERENCE, reason="the reference has plugins of its own")
-
-
-@pytest.fixture
-def plugin_dir():
-    """A directory of plugins that the server accepts."""
-    top = tempfile.mkdtemp(prefix="l2tpns-test-", dir="/run")
-    os.chmod(top, 0o755)
-    for path in glob.glob(os.path.join(BUILD, "*.so")):
-        shutil.copy(path, top)
-        os.chmod(os.path.join(top, os.path.basename(path)), 0o644)
-    yield top
-    shutil.rmtree(top)
 
 
 class Scene:
@@ -90,11 +77,8 @@ class Scene:
 
     def nsctl(self, *words):
         """Exit status, and what was printed."""
-        done = subprocess.run(
-            self.net.lns.argv(os.path.join(BUILD, "nsctl"), *words),
-            timeout=30, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return done.returncode, done.stdout
+        status, out, err = run(self.net.lns, OURS, *words)
+        return status, out + err
 
     def close(self):
         self.terminal.close()
@@ -342,8 +326,7 @@ def test_the_example_of_the_document(scene, plugin_dir, tmp_path):
                        cwd=tmp_path, check=True)
     assert "nsctl laclimit 500\n" in install
     one = scene({"joe": None, "ann": None}, [])
-    shutil.copy(tmp_path / "laclimit.so", plugin_dir)
-    os.chmod(os.path.join(plugin_dir, "laclimit.so"), 0o644)
+    put(tmp_path / "laclimit.so", plugin_dir)
     assert one.nsctl("load_plugin", "laclimit") == (0, "")
     assert "  laclimit [NUMBER]" in one.nsctl("help")[1]
     assert one.nsctl("laclimit") == (0, "At most 0 sessions per tunnel\n")
