@@ -31,9 +31,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <libcli.h>
-#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <poll.h>
 #include <pthread.h>
@@ -50,12 +48,13 @@
 #include "cli_msg.h"
 #include "cli_telnet.h"
 #include "command.h"
+#include "privs.h"
 #include "users.h"
 #include "wire.h"
 
 #define LEN(a)		(sizeof(a) / sizeof((a)[0]))
-#define NOBODY		65534
 #define NICE		19		/* packets go first */
+#define MODE_ROUTER	(MODE_CONFIG + 1)
 #define NODE_MAX	64		/* a command's words */
 #define HELP_MAX	128
 #define TICK_MS		200		/* how late a line of the log may be */
@@ -93,34 +92,6 @@ limit(__rlimit_resource_t what, rlim_t max)
 	return setrlimit(what, &r) == 0;
 }
 
-/* Without an owner for it in this user namespace, no right is enough. */
-static bool
-become_nobody(void)
-{
-	if (geteuid() != 0)
-		return true;
-	if (setgroups(0, NULL) != 0 && errno != EPERM)
-		return false;
-	if (setresgid(NOBODY, NOBODY, NOBODY) != 0 && errno != EINVAL)
-		return false;
-	return setresuid(NOBODY, NOBODY, NOBODY) == 0 || errno == EINVAL;
-}
-
-static bool
-drop_capabilities(void)
-{
-	struct __user_cap_header_struct head = {
-	    .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { .effective = 0 } };
-
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &head, none) == 0)
-		return true;
-	/* A filter may forbid even this: then there must be none to give up. */
-	return syscall(SYS_capget, &head, none) == 0 &&
-	    (none[0].permitted | none[1].permitted) == 0;
-}
-
 /* All of the file system, where the kernel knows how (Landlock). */
 static void
 give_up_files(void)
@@ -156,7 +127,7 @@ drop_rights(void)
 		give_up_files();
 	return limit(RLIMIT_CORE, 0) && limit(RLIMIT_NOFILE, 16) &&
 	    (SANITIZED || (limit(RLIMIT_FSIZE, 0) &&
-	    limit(RLIMIT_AS, MEMORY_MAX))) && become_nobody() && drop_capabilities() &&
+	    limit(RLIMIT_AS, MEMORY_MAX))) && privs_give_up() &&
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
@@ -446,7 +417,7 @@ set_privilege(struct cli_def *cli, int privilege)
 static void
 set_mode(struct cli_def *cli, int to)
 {
-	cli_set_configmode(cli, to, NULL);
+	cli_set_configmode(cli, to, to == MODE_ROUTER ? "router" : NULL);
 	shorten(cli);
 }
 
@@ -579,7 +550,10 @@ do_exit(struct cli_def *cli, const char *command, char *argv[], int argc)
 {
 	if (cli->mode == MODE_EXEC)
 		return cli_quit(cli, command, argv, argc);
-	return do_end(cli, command, argv, argc);
+	if (cli->mode != MODE_ROUTER)
+		return do_end(cli, command, argv, argc);
+	set_mode(cli, MODE_CONFIG);
+	return CLI_OK;
 }
 
 static int
@@ -706,7 +680,8 @@ ask_daemon(struct cli_def *cli, const char *command,
 	    sizeof(args));
 	telnet_unhide(args);
 	wr_u8(&w, CLI_COMMAND);
-	wr_u8(&w, cli->mode == MODE_EXEC ? IN_EXEC : IN_CONFIG);
+	wr_u8(&w, cli->mode == MODE_EXEC ? IN_EXEC : cli->mode == MODE_ROUTER ?
+	    IN_ROUTER : IN_CONFIG);
 	wr_bytes(&w, command, strlen(command));
 	wr_bytes(&w, args, strlen(args));
 	atomic_store(&aborted, false);
@@ -716,12 +691,17 @@ ask_daemon(struct cli_def *cli, const char *command,
 	at_prompt(cli);
 }
 
+/*
+ * The lines that follow `router bgp 65000` are about neighbours; a number that
+ * the daemon refuses keeps nobody from pasting them.
+ */
 static int
 do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 {
 	(void)argv;
-	(void)argc;
 	ask_daemon(cli, command, cli->pipeline->current_stage);
+	if (strcmp(command, "router bgp") == 0 && argc == 1)
+		set_mode(cli, MODE_ROUTER);
 	return CLI_OK;
 }
 
@@ -828,11 +808,13 @@ run_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 static int
 cli_mode(unsigned int modes)
 {
-	switch (modes & (IN_EXEC | IN_CONFIG)) {
+	switch (modes & IN_ANY) {
 	case IN_EXEC:
 		return MODE_EXEC;
 	case IN_CONFIG:
 		return MODE_CONFIG;
+	case IN_ROUTER:
+		return MODE_ROUTER;
 	default:
 		return MODE_ANY;
 	}
@@ -939,15 +921,20 @@ group_help(const char *word)
 	return "";
 }
 
-/* The node of a word that stands before others, seen where one of them is. */
+/*
+ * The node of a word that stands before others, behind those of `parent` if
+ * there is one; seen where one of them is.
+ */
 static struct cli_command *
-group_node(struct cli_def *cli, const char *word, const struct command *c)
+group_node(struct cli_def *cli, struct cli_command *parent, const char *word,
+    const struct command *c)
 {
-	struct cli_command *node = find_node(cli->commands, word);
+	struct cli_command *node = find_node(parent != NULL ?
+	    parent->children : cli->commands, word);
 	int level = cli_level(c->level), m = cli_mode(c->modes);
 
 	if (node == NULL)
-		return cli_register_command(cli, NULL, word, NULL, level, m,
+		return cli_register_command(cli, parent, word, NULL, level, m,
 		    group_help(word));
 	if (level < node->privilege)
 		node->privilege = level;
@@ -961,20 +948,19 @@ add_command(struct cli_def *cli, const struct command *c)
 {
 	const struct command_arg *a;
 	struct cli_command *node = NULL;
-	char words[NODE_MAX], *second;
+	char words[NODE_MAX], *word, *next;
 
 	if (c->run == NULL && local(c->words) == NULL)
 		return true;
 	snprintf(words, sizeof(words), "%s", c->words);
-	second = strchr(words, ' ');
-	if (second != NULL) {
-		*second++ = '\0';
-		node = group_node(cli, words, c);
+	for (word = words; (next = strchr(word, ' ')) != NULL; word = next) {
+		*next++ = '\0';
+		node = group_node(cli, node, word, c);
 		if (node == NULL)
 			return false;
 	}
-	node = cli_register_command(cli, node, second != NULL ? second : words,
-	    run_command, cli_level(c->level), cli_mode(c->modes), c->help);
+	node = cli_register_command(cli, node, word, run_command,
+	    cli_level(c->level), cli_mode(c->modes), c->help);
 	for (a = c->args; node != NULL && a != NULL && a->name != NULL; a++)
 		add_arg(node, a);
 	return node != NULL;

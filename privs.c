@@ -19,7 +19,8 @@
  *
  * Owns:     the credentials of the process.
  * Calls:    the kernel; never logs.
- * Lifetime: privs_init() first, privs_drop() once, when everything is open.
+ * Lifetime: privs_init() first, privs_drop() once, when everything is open;
+ *           privs_give_up() in a child that shall have nothing.
  */
 #define _GNU_SOURCE
 #include "privs.h"
@@ -37,6 +38,7 @@
 #include <unistd.h>
 
 #define NOGROUP		65534	/* of a user that the database does not know */
+#define NOBODY		65534
 #define BIT(cap)	(UINT64_C(1) << (cap))
 #define LENT		(BIT(CAP_NET_ADMIN) | BIT(CAP_NET_RAW))
 #define KEPT		(LENT | BIT(CAP_NET_BIND_SERVICE))
@@ -184,4 +186,39 @@ privs_drop(uid_t uid, bool lock_memory, char *err, size_t errlen)
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return fail(err, errlen, "prctl");
 	return verify(uid, gid, &c, err, errlen);
+}
+
+/* --- for children ------------------------------------------------------- */
+
+/* Without an owner for it in this user namespace, no right is enough. */
+static bool
+become_nobody(void)
+{
+	if (geteuid() != 0)
+		return true;
+	if (setgroups(0, NULL) != 0 && errno != EPERM)
+		return false;
+	if (setresgid(NOBODY, NOBODY, NOBODY) != 0 && errno != EINVAL)
+		return false;
+	return setresuid(NOBODY, NOBODY, NOBODY) == 0 || errno == EINVAL;
+}
+
+static bool
+drop_capabilities(void)
+{
+	const struct caps none = { 0 };
+	struct caps c;
+
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	if (caps_set(&none))
+		return true;
+	/* A filter may forbid even this: then there must be none to give up. */
+	return caps_get(&c) && c.permitted == 0;
+}
+
+bool
+privs_give_up(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	    become_nobody() && drop_capabilities();
 }

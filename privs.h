@@ -29,6 +29,12 @@ bool privs_drop(uid_t uid, bool lock_memory, char *err, size_t errlen);
  */
 void privs_lend(bool);
 
+/*
+ * For a child that reads what comes from the network: no user, no capability,
+ * and no way to either.  False if it has a right that it cannot give up.
+ */
+bool privs_give_up(void);
+
 /* True if capability number cap (CAP_NET_ADMIN...) is in force. */
 bool privs_have(int cap);
 
