@@ -43,9 +43,14 @@ void bgp_withdraw_always(uint32_t addr, uint8_t len);
 void bgp_raise(bool);
 bool bgp_raised(void);
 
-/* `suspend bgp` and `no suspend bgp`: everything is withdrawn, and comes back. */
+/*
+ * `suspend bgp` and `no suspend bgp`: everything is withdrawn, and comes back.
+ * For one peer by its name or address; false: there is none.  Ending it for
+ * all ends it for each.
+ */
 void bgp_suspend(bool);
 bool bgp_suspended(void);
+bool bgp_suspend_peer(const char *peer, bool);
 
 /*
  * `restart bgp`: a Cease (4, Administrative Reset) to the peer of that name or
@@ -62,6 +67,9 @@ bool bgp_retire(void);
 /* Cease (2, Administrative Shutdown), and closes. */
 void bgp_exit(void);
 
+/* Our BGP Identifier; 0: not known before the first connection. */
+uint32_t bgp_identifier(void);
+
 /* The ith peer for `show bgp`; false past the end. */
 struct bgp_row {
 	const char *name;		/* as configured */
@@ -74,6 +82,10 @@ struct bgp_row {
 	uint64_t in, out;		/* messages */
 	uint64_t flaps;			/* how often Established was lost */
 	const char *last_error;		/* of the last loss; "": none */
+	bool pending;			/* there is more to tell it */
+	bool suspended;			/* it shall have nothing */
+	uint32_t retries;		/* since it was Established last */
+	uint64_t retry_in;		/* ms; 0: it is not waited */
 };
 bool bgp_row(size_t i, struct bgp_row *);
 

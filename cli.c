@@ -655,7 +655,7 @@ permitted(struct terminal *t, int argc, char **argv, unsigned int mode,
 		command_print(&t->run, "Invalid command \"%s\"\n", argv[0]);
 		return NULL;
 	}
-	if (!t->enabled && (c->level == FOR_ENABLED || mode == IN_CONFIG)) {
+	if (!t->enabled && (c->level == FOR_ENABLED || mode != IN_EXEC)) {
 		command_print(&t->run, "%% Not permitted: enable first\n");
 		log_audit(0, 0, "CLI: %s is not enabled: %s refused", who(t),
 		    c->words);
@@ -704,7 +704,7 @@ hear_command(struct terminal *t, struct rd *r)
 	unsigned int mode = rd_u8(r);
 
 	if (!t->logged_in || t->checking || t->running ||
-	    (mode != IN_EXEC && mode != IN_CONFIG) ||
+	    (mode != IN_EXEC && mode != IN_CONFIG && mode != IN_ROUTER) ||
 	    !rest(r, t->line, sizeof(t->line)))
 		return false;
 	memset(&t->run, 0, sizeof(t->run));

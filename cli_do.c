@@ -10,7 +10,7 @@
  * session id.
  *
  * Owns:     nothing.
- * Calls:    session, tunnel, throttle, snoop, reload, plugins.
+ * Calls:    session, tunnel, throttle, snoop, reload, plugins, bgp.
  * Lifetime: one command.
  */
 #include <inttypes.h>
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bgp.h"
 #include "cli_word.h"
 #include "command.h"
 #include "confwrite.h"
@@ -521,4 +522,142 @@ do_remove_plugin(struct command_run *run)
 		if (!plugin_remove(run->argv[0], err, sizeof(err)))
 			command_print(run, "Plugin remove failed: %s\n", err);
 	}
+}
+
+/* --- BGP ---------------------------------------------------------------- */
+
+#define PEER_TEXT	64
+
+/*
+ * One word at most, and a peer of that name or address; row is the first one
+ * that is meant.  False, and said so, when there is none.
+ */
+static bool
+bgp_target(struct command_run *run, struct bgp_row *row)
+{
+	char shown[4 * PEER_TEXT];
+	uint32_t addr = 0;
+
+	if (run->argc > 1) {
+		command_print(run, "Specify one peer, or none for all\n");
+		return false;
+	}
+	if (!bgp_row(0, row)) {
+		command_print(run, "There are no BGP neighbours\n");
+		return false;
+	}
+	if (run->argc == 0)
+		return true;
+	(void)config_ipv4(run->argv[0], &addr);
+	for (size_t i = 0; bgp_row(i, row); i++)
+		if (strcmp(row->name, run->argv[0]) == 0 ||
+		    (addr != 0 && addr == row->addr))
+			return true;
+	command_print(run, "No such peer: %s\n", log_escape(shown,
+	    sizeof(shown), run->argv[0], strlen(run->argv[0])));
+	return false;
+}
+
+/* Says it of the peer that is meant, or of each. */
+static void
+say_of_peers(struct command_run *run, const char *what,
+    const struct bgp_row *one)
+{
+	struct bgp_row row;
+
+	if (run->argc == 1)
+		command_print(run, "%s peer %s\n", what, one->name);
+	for (size_t i = 0; run->argc == 0 && bgp_row(i, &row); i++)
+		command_print(run, "%s peer %s\n", what, row.name);
+}
+
+void
+do_suspend_bgp(struct command_run *run)
+{
+	struct bgp_row row;
+
+	if (!bgp_target(run, &row))
+		return;
+	command_audit(run, "suspend bgp %s", run->argc > 0 ? row.name : "");
+	say_of_peers(run, "Suspending", &row);
+	if (run->argc == 0)
+		bgp_suspend(true);
+	else
+		(void)bgp_suspend_peer(row.name, true);
+}
+
+void
+do_no_suspend_bgp(struct command_run *run)
+{
+	struct bgp_row row;
+
+	if (!bgp_target(run, &row))
+		return;
+	if (run->argc > 0 && bgp_suspended()) {
+		command_print(run, "All peers are suspended: no suspend bgp "
+		    "without a peer ends that\n");
+		return;
+	}
+	command_audit(run, "no suspend bgp %s", run->argc > 0 ? row.name : "");
+	say_of_peers(run, "Un-suspending", &row);
+	if (run->argc == 0)
+		bgp_suspend(false);
+	else
+		(void)bgp_suspend_peer(row.name, false);
+}
+
+void
+do_restart_bgp(struct command_run *run)
+{
+	struct bgp_row row;
+
+	if (!bgp_target(run, &row))
+		return;
+	command_audit(run, "restart bgp %s", run->argc > 0 ? row.name : "");
+	say_of_peers(run, "Restarting", &row);
+	(void)bgp_restart(run->argc > 0 ? row.name : NULL);
+}
+
+#define ROUTER_WORDS	8
+
+/* The words as they would stand in the file, the command's own first. */
+static void
+router_line(struct command_run *run, const char *const *own, int n)
+{
+	char *words[ROUTER_WORDS], msg[512] = "";
+	int all = n;
+
+	for (int i = 0; i < n; i++)
+		words[i] = (char *)(uintptr_t)own[i];
+	for (int i = 0; i < run->argc && all < ROUTER_WORDS; i++)
+		words[all++] = run->argv[i];
+	if (config_router_live(all, words, msg, sizeof(msg)))
+		command_audit(run, "%s %s %s", own[0], n > 1 ? own[1] : "",
+		    run->argc > 0 ? run->argv[0] : "");
+	if (msg[0] != '\0')
+		command_print(run, "%s\n", msg);
+}
+
+void
+do_router_bgp(struct command_run *run)
+{
+	router_line(run, (const char *const []){ "router", "bgp" }, 2);
+}
+
+void
+do_no_router_bgp(struct command_run *run)
+{
+	router_line(run, (const char *const []){ "no", "router", "bgp" }, 3);
+}
+
+void
+do_neighbour(struct command_run *run)
+{
+	router_line(run, (const char *const []){ "neighbour" }, 1);
+}
+
+void
+do_no_neighbour(struct command_run *run)
+{
+	router_line(run, (const char *const []){ "no", "neighbour" }, 2);
 }

@@ -5,7 +5,7 @@
  * The words are those of l2tpns 2.
  *
  * Owns:     the time at which the counters were cleared.
- * Calls:    cli_rows.c; counters, speed, reload, plugins.
+ * Calls:    cli_rows.c; counters, speed, reload, plugins, bgp.
  * Lifetime: one command, but for that time.
  */
 #include <gnu/libc-version.h>
@@ -16,6 +16,7 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+#include "bgp.h"
 #include "cli_rows.h"
 #include "command.h"
 #include "counters.h"
@@ -354,38 +355,155 @@ show_cluster(struct command_run *run)
 /* --- show bgp ----------------------------------------------------------- */
 
 static const struct column bgp_columns[] = {
-	{ "Peer", "peer", COL_TEXT, -15, NULL, 0, 0 },
+	{ "Peer", "peer", COL_TEXT, -15, NULL, 8, 0 },
 	{ "AS", "as", COL_NUMBER, 5, NULL, 0, 0 },
-	{ "Address", "address", COL_TEXT, -15, NULL, 0, 0 },
+	{ "Address", "address", COL_TEXT, -15, NULL, 0, 3 },
 	{ "State", "state", COL_TEXT, -11, NULL, 0, 0 },
-	{ "Retries", "retries", COL_NUMBER, 7, NULL, 0, 0 },
-	{ "Retry-in", "retry_in", COL_NUMBER, 8, NULL, 0, 0 },
-	{ "Route", "route", COL_TEXT, 5, NULL, 0, 0 },
-	{ "Pend", "pending", COL_TEXT, 4, NULL, 0, 0 },
+	{ "Retries", "retries", COL_NUMBER, 7, NULL, 0, 2 },
+	{ "Retry-in", "retry_in", COL_NUMBER, 8, NULL, 0, 1 },
+	{ "Route", NULL, COL_TEXT, 5, NULL, 0, 0 },
+	{ "Pend", NULL, COL_TEXT, 4, NULL, 0, 0 },
+	{ "Prefixes", "prefixes", COL_NUMBER, 8, NULL, 0, 0 },
+	{ NULL, "route", COL_FLAG, 0, NULL, 0, 0 },
+	{ NULL, "pending", COL_FLAG, 0, NULL, 0, 0 },
+	{ NULL, "suspended", COL_FLAG, 0, NULL, 0, 0 },
+	{ NULL, "seconds", COL_NUMBER, 0, NULL, 0, 0 },
 	{ 0 }
 };
 
-/* Nobody is spoken to. */
+static const char *
+yes_no(bool yes)
+{
+	return yes ? "yes" : "no";
+}
+
+/* "0.0.0.0" would be an address. */
+static struct cell
+cell_address(char *dst, uint32_t addr)
+{
+	return cell_s(addr != 0 ? ip_text(dst, addr) : "");
+}
+
+/* Route: whether it is told what there is. */
 static enum row_step
 next_bgp_peer(struct rows *r)
 {
-	(void)r;
-	return ROW_END;
+	struct cell *c = r->cells;
+	struct bgp_row p;
+	bool route;
+
+	if (!bgp_row((size_t)r->at++, &p))
+		return ROW_END;
+	route = bgp_raised() && !p.suspended;
+	*c++ = cell_s(p.name);
+	*c++ = cell_n(p.as);
+	*c++ = cell_address(r->text[0], p.addr);
+	*c++ = cell_s(p.state);
+	*c++ = cell_n(p.retries);
+	*c++ = cell_n((p.retry_in + 999) / 1000);
+	*c++ = cell_s(yes_no(route));
+	*c++ = cell_s(yes_no(p.pending));
+	*c++ = cell_n(p.announced);
+	*c++ = cell_n(route);
+	*c++ = cell_n(p.pending);
+	*c++ = cell_n(p.suspended);
+	*c++ = cell_n(p.since / 1000);
+	return ROW;
 }
 
 static const struct listing bgp_list = {
 	.columns = bgp_columns, .next = next_bgp_peer
 };
 
+static const struct column bgp_labels[] = {
+	{ NULL, "peer", COL_TEXT, 0, NULL, 0, 0 },
+	{ "Address", "address", COL_TEXT, 0, NULL, 0, 0 },
+	{ "Remote AS", "as", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Local AS", "local_as", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "State", "state", COL_TEXT, 0, NULL, 0, 0 },
+	{ "For", NULL, COL_TEXT, 0, NULL, 0, 0 },
+	{ NULL, "seconds", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Hold Time", "hold", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Keepalive", "keepalive", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Prefixes", "prefixes", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Pending", "pending", COL_FLAG, 0, NULL, 0, 0 },
+	{ "Suspended", "suspended", COL_FLAG, 0, NULL, 0, 0 },
+	{ "Messages In", "messages_in", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Messages Out", "messages_out", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Sessions Lost", "lost", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Last Error", "last_error", COL_NAME, 0, NULL, 0, 0 },
+	{ "Retries", "retries", COL_NUMBER, 0, NULL, 0, 0 },
+	{ "Retry In", "retry_in", COL_NUMBER, 0, NULL, 0, 0 },
+	{ 0 }
+};
+
+static void
+bgp_details(struct rows *r, const struct bgp_row *p)
+{
+	struct cell *c = r->cells;
+
+	*c++ = cell_s(p->name);
+	*c++ = cell_address(r->text[0], p->addr);
+	*c++ = cell_n(p->as);
+	*c++ = cell_n(p->local_as);
+	*c++ = cell_s(p->state);
+	*c++ = cell_seconds(r->text[1], sizeof(r->text[1]), p->since / 1000);
+	*c++ = cell_n(p->since / 1000);
+	*c++ = cell_some(p->hold);
+	*c++ = cell_some(p->keepalive);
+	*c++ = cell_n(p->announced);
+	*c++ = cell_n(p->pending);
+	*c++ = cell_n(p->suspended);
+	*c++ = cell_n(p->in);
+	*c++ = cell_n(p->out);
+	*c++ = cell_n(p->flaps);
+	*c++ = cell_s(p->last_error);
+	*c++ = cell_n(p->retries);
+	*c++ = cell_n((p->retry_in + 999) / 1000);
+}
+
+/* A peer is asked for by its name or its address. */
+static enum row_step
+next_bgp_asked(struct rows *r)
+{
+	struct bgp_row p;
+	const char *word;
+	uint32_t addr = 0;
+
+	if (r->arg == r->argc)
+		return ROW_END;
+	word = r->argv[r->arg++];
+	(void)config_ipv4(word, &addr);
+	for (size_t i = 0; bgp_row(i, &p); i++) {
+		if (strcmp(p.name, word) != 0 && (addr == 0 || addr != p.addr))
+			continue;
+		r->number = i + 1;
+		bgp_details(r, &p);
+		return ROW;
+	}
+	return row_fault(r, "No such peer: %s", word);
+}
+
+static const struct listing bgp_asked = {
+	.details = true, .title = "Peer", .columns = bgp_labels,
+	.next = next_bgp_asked
+};
+
 void
 show_bgp(struct command_run *run)
 {
 	char router[IP_TEXT];
+	uint32_t id = bgp_identifier();
 
+	if (rows_word(run) != NULL) {
+		rows_show(run, &bgp_asked);
+		return;
+	}
 	if (!rows_json(run))
 		command_print(run, "BGPv4 router identifier %s, local AS "
-		    "number %" PRId64 ", hold time 180s\n",
-		    ip_text(router, lns.local_addr), lns.config.as_number);
+		    "number %" PRId64 ", hold time %" PRId64 "s\n",
+		    ip_text(router, id != 0 ? id : lns.local_addr),
+		    lns.config.as_number, lns.config.bgp_hold_time);
 	rows_show(run, &bgp_list);
 }
 

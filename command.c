@@ -21,7 +21,6 @@
 #include "config.h"
 
 #define LEN(a)		(sizeof(a) / sizeof((a)[0]))
-#define EVERYWHERE	(IN_EXEC | IN_CONFIG)
 
 /* ---- arguments ---- */
 
@@ -114,14 +113,43 @@ static const struct command_arg length_args[] = {
 	END
 };
 
+static const struct command_arg bgp_args[] = {
+	JSON, MANY("PEER", "everything about this neighbour"), END
+};
+static const struct command_arg peer_args[] = {
+	TAKES("PEER", "name or address of the neighbour; else all of them"),
+	END
+};
+static const struct command_arg as_args[] = {
+	NEEDS("AS", "our autonomous system"), END
+};
+static const struct command_arg neighbour_args[] = {
+	NEEDS("PEER", "name or address of the neighbour"),
+	WORD("remote-as", "its autonomous system follows"),
+	WORD("timers", "seconds between KEEPALIVEs, and its hold time"),
+	WORD("update-source", "the address of ours that it knows"),
+	WORD("password", "the one that packets are signed with (TCP-MD5)"),
+	WORD("ttl-security", "it must send with TTL 255 (RFC 5082)"),
+	MANY("VALUE", "what the word before it asks for"), END
+};
+static const struct command_arg no_neighbour_args[] = {
+	NEEDS("PEER", "name or address of the neighbour"),
+	WORD("timers", "bgp_keepalive_time and bgp_hold_time again"),
+	WORD("update-source", "any address of ours again"),
+	WORD("password", "none any more"),
+	WORD("ttl-security", "any TTL again"), END
+};
+
 /* ---- commands ---- */
 
 #define SHOW(words, args, help, run) \
-	{ words, FOR_ALL, EVERYWHERE, args, help, run }
+	{ words, FOR_ALL, IN_ANY, args, help, run }
 #define ENABLED(words, args, help, run) \
 	{ words, FOR_ENABLED, IN_EXEC, args, help, run }
 #define CONFIG(words, args, help, run) \
 	{ words, FOR_ENABLED, IN_CONFIG, args, help, run }
+#define ROUTER(words, args, help, run) \
+	{ words, FOR_ENABLED, IN_ROUTER, args, help, run }
 
 const struct command commands[] = {
 	SHOW("show session", session_args,
@@ -151,8 +179,8 @@ const struct command commands[] = {
 	    "version of the program", show_version),
 	SHOW("show histogram", histogram_args,
 	    "how long sessions have been idle or open", show_histogram),
-	SHOW("show bgp", json_args,
-	    "BGP neighbours", show_bgp),
+	SHOW("show bgp", bgp_args,
+	    "BGP neighbours, or all about some of them", show_bgp),
 	SHOW("show ipcache", json_args,
 	    "which session has which address", show_ipcache),
 	SHOW("uptime", NULL,
@@ -160,9 +188,9 @@ const struct command commands[] = {
 
 	ENABLED("clear counters", NULL,
 	    "set the counters to zero", do_clear_counters),
-	{ "write", FOR_ENABLED, EVERYWHERE, NULL,
+	{ "write", FOR_ENABLED, IN_ANY, NULL,
 	    "write the configuration: alone as write memory", do_write },
-	{ "write memory", FOR_ENABLED, EVERYWHERE, NULL,
+	{ "write memory", FOR_ENABLED, IN_ANY, NULL,
 	    "write the configuration in force to startup-config",
 	    do_write_memory },
 	SHOW("write terminal", NULL,
@@ -186,21 +214,41 @@ const struct command commands[] = {
 	{ "shutdown", FOR_ENABLED, IN_EXEC | IN_FULL, NULL,
 	    "disconnect everybody and stop the server", do_shutdown },
 
+	ENABLED("suspend bgp", peer_args,
+	    "withdraw everything from BGP neighbours", do_suspend_bgp),
+	ENABLED("no suspend bgp", peer_args,
+	    "announce it again", do_no_suspend_bgp),
+	ENABLED("restart bgp", peer_args,
+	    "end BGP sessions and begin them again", do_restart_bgp),
+
 	CONFIG("set", set_args,
 	    "give a key a value", do_set),
 	CONFIG("load plugin", plugin_args,
 	    "load a plugin", do_load_plugin),
 	CONFIG("remove plugin", plugin_args,
 	    "remove a plugin that is loaded", do_remove_plugin),
+	CONFIG("router bgp", as_args,
+	    "speak BGP as this AS; its neighbours follow, up to exit",
+	    do_router_bgp),
+	CONFIG("no router bgp", NULL,
+	    "speak no BGP, and forget these neighbours", do_no_router_bgp),
+	ROUTER("neighbour", neighbour_args,
+	    "connect to a BGP neighbour, or say how", do_neighbour),
+	ROUTER("neighbor", neighbour_args,
+	    "the same", do_neighbour),
+	ROUTER("no neighbour", no_neighbour_args,
+	    "forget a neighbour, or what was said of it", do_no_neighbour),
+	ROUTER("no neighbor", no_neighbour_args,
+	    "the same", do_no_neighbour),
 
 	{ "debug", FOR_ALL, IN_EXEC, debug_args,
 	    "show log lines of these levels as they come", do_debug },
 	{ "no debug", FOR_ALL, IN_EXEC, debug_args,
 	    "no log lines any more, or none of these levels", do_no_debug },
-	{ "terminal width", FOR_ALL, EVERYWHERE, width_args,
+	{ "terminal width", FOR_ALL, IN_ANY, width_args,
 	    "leave columns out of wide lists to make them fit",
 	    do_terminal_width },
-	{ "terminal length", FOR_ALL, EVERYWHERE, length_args,
+	{ "terminal length", FOR_ALL, IN_ANY, length_args,
 	    "taken for the sake of scripts", do_terminal_length },
 
 	{ "configure terminal", FOR_ENABLED, IN_EXEC, NULL,
@@ -209,17 +257,17 @@ const struct command commands[] = {
 	    "turn on privileged commands", NULL },
 	{ "disable", FOR_ENABLED, IN_EXEC, NULL,
 	    "turn off privileged commands", NULL },
-	{ "end", FOR_ENABLED, EVERYWHERE | IN_FULL, NULL,	/* `en` is enable */
+	{ "end", FOR_ENABLED, IN_ANY | IN_FULL, NULL,	/* `en` is enable */
 	    "leave configuration mode, as ^Z does", NULL },
-	{ "exit", FOR_ALL, EVERYWHERE, NULL,
+	{ "exit", FOR_ALL, IN_ANY, NULL,
 	    "leave configuration mode, or disconnect", NULL },
-	{ "quit", FOR_ALL, EVERYWHERE, NULL,
+	{ "quit", FOR_ALL, IN_ANY, NULL,
 	    "disconnect", NULL },
-	{ "logout", FOR_ALL, EVERYWHERE, NULL,
+	{ "logout", FOR_ALL, IN_ANY, NULL,
 	    "disconnect", NULL },
-	{ "help", FOR_ALL, EVERYWHERE, NULL,
+	{ "help", FOR_ALL, IN_ANY, NULL,
 	    "show all commands", NULL },
-	{ "history", FOR_ALL, EVERYWHERE, NULL,
+	{ "history", FOR_ALL, IN_ANY, NULL,
 	    "show the commands typed here", NULL },
 };
 
@@ -235,6 +283,9 @@ const struct command_group command_groups[] = {
 	{ "remove", "remove a plugin" },
 	{ "terminal", "settings of this terminal" },
 	{ "configure", "enter configuration mode" },
+	{ "suspend", "be silent for a while" },
+	{ "restart", "begin again" },
+	{ "router", "speak a routing protocol" },
 };
 
 const size_t command_groups_n = LEN(command_groups);
@@ -313,7 +364,7 @@ command_find(int argc, char *const *argv, unsigned int mode, int *used)
 
 	*used = 0;
 	for (i = 0; i < commands_n; i++)
-		in[i] = (commands[i].modes & mode & EVERYWHERE) != 0;
+		in[i] = (commands[i].modes & mode & IN_ANY) != 0;
 	for (n = 0; n < argc && narrow(in, out, n, argv[n]); n++) {
 		memcpy(in, out, sizeof(in));
 		for (i = 0; i < commands_n; i++)

@@ -22,6 +22,8 @@ enum command_level { FOR_ALL, FOR_ENABLED };
 
 #define IN_EXEC		1	/* at `hostname>` and `hostname#` */
 #define IN_CONFIG	2	/* at `hostname(config)#` */
+#define IN_ROUTER	16	/* at `hostname(config-router)#` */
+#define IN_ANY		(IN_EXEC | IN_CONFIG | IN_ROUTER)
 #define IN_FULL		4	/* never abbreviated, in nobody's way: `shutdown` */
 #define IN_PRIVATE	8	/* what was done is for the enabled to know */
 
@@ -46,7 +48,7 @@ struct command_run;
 struct command {
 	const char *words;		/* "show session" */
 	enum command_level level;
-	unsigned int modes;		/* IN_EXEC | IN_CONFIG */
+	unsigned int modes;		/* one of these, or IN_ANY */
 	const struct command_arg *args;	/* ended by a NULL name, or NULL */
 	const char *help;		/* one line, lower case, no full stop */
 	/* NULL: `exit` and the like, which the terminal does by itself */
@@ -147,6 +149,13 @@ void do_load_plugin(struct command_run *);
 void do_remove_plugin(struct command_run *);
 void do_reload(struct command_run *);
 void do_shutdown(struct command_run *);
+void do_suspend_bgp(struct command_run *);
+void do_no_suspend_bgp(struct command_run *);
+void do_restart_bgp(struct command_run *);
+void do_router_bgp(struct command_run *);
+void do_no_router_bgp(struct command_run *);
+void do_neighbour(struct command_run *);
+void do_no_neighbour(struct command_run *);
 
 /* cli.c: what concerns the terminal itself. */
 void do_debug(struct command_run *);

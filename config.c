@@ -61,6 +61,7 @@
 
 #define IFNAME	15	/* IFNAMSIZ without its NUL */
 #define NSCTL_SECRET_GOOD 16
+#define BGP_PASSWORD	80	/* TCP_MD5SIG_MAXKEYLEN */
 
 const struct config_key config_keys[] = {
 	INT(debug, LIVE, "0", 0, 5, "",
@@ -122,13 +123,15 @@ const struct config_key config_keys[] = {
 	INT(cluster_hb_timeout, INACTIVE, "150", 1, 36000, "0.1 s",
 	    "silence of the master after which another is elected; at least "
 	    "4 intervals and 11"),
-	INT(as_number, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	INT(as_number, LIVE, "0", 0, INT64_C(4294967295), "",
 	    "our autonomous system; 0 is no BGP"),
-	STRING(bgp_peer1, INACTIVE, "", "name or address of a BGP neighbour"),
-	INT(bgp_peer1_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	STRING(bgp_peer1, LIVE, "",
+	    "name or address of a BGP neighbour; empty is none"),
+	INT(bgp_peer1_as, LIVE, "0", 0, INT64_C(4294967295), "",
 	    "its autonomous system; 0 is our own"),
-	STRING(bgp_peer2, INACTIVE, "", "name or address of a BGP neighbour"),
-	INT(bgp_peer2_as, INACTIVE, "0", 0, INT64_C(4294967295), "",
+	STRING(bgp_peer2, LIVE, "",
+	    "name or address of a BGP neighbour; empty is none"),
+	INT(bgp_peer2_as, LIVE, "0", 0, INT64_C(4294967295), "",
 	    "its autonomous system; 0 is our own"),
 	IPV4(snoop_host, LIVE, "0.0.0.0",
 	    "where copies of intercepted packets go"),
@@ -229,6 +232,22 @@ const struct config_key config_keys[] = {
 	STRING(plugin_dir, RESTART, LIBDIR,
 	    "directory of plugins; nobody but root may be able to write to it "
 	    "or to the ones above it"),
+	TEXT(bgp_peer1_password, C_SECRET, LIVE, "", BGP_PASSWORD,
+	    "shared with bgp_peer1, which signs its packets with it "
+	    "(TCP-MD5, RFC 2385); empty is none"),
+	BOOL(bgp_peer1_ttl_security, LIVE, "no",
+	    "drop packets of bgp_peer1 that came through a router: it must "
+	    "send with TTL 255 (RFC 5082)"),
+	TEXT(bgp_peer2_password, C_SECRET, LIVE, "", BGP_PASSWORD,
+	    "shared with bgp_peer2; see bgp_peer1_password"),
+	BOOL(bgp_peer2_ttl_security, LIVE, "no",
+	    "the same for bgp_peer2"),
+	INT(bgp_keepalive_time, LIVE, "60", 1, 21845, "s",
+	    "time between two BGP KEEPALIVEs; at most a third of the hold "
+	    "time is used"),
+	INT(bgp_hold_time, LIVE, "180", 0, 65535, "s",
+	    "silence of a BGP neighbour after which its session ends; the "
+	    "lower of ours and its is used; 0 is never, else at least 3"),
 };
 
 const size_t config_keys_n = LEN(config_keys);
@@ -240,6 +259,7 @@ const size_t config_keys_n = LEN(config_keys);
 #define NO_IPV6		"subscribers get IPv4 only"
 #define NO_PPPOE	"subscribers come by L2TP only, not by PPPoE"
 #define NO_LAC		"there is no LAC mode"
+#define NEXT_HOP	"BGP tells our own address on the connection"
 #define ONE_ADDRESS	"there is one bind_address and one hostname"
 
 const struct config_legacy config_legacy[] = {
@@ -268,10 +288,10 @@ const struct config_legacy config_legacy[] = {
 	{ "kill_timedout_sessions",
 	  "a session whose time is up always ends" },
 	{ "multi_hostname", ONE_ADDRESS },
-	{ "nexthop", "BGP has no such setting" },
+	{ "nexthop", NEXT_HOP },
 	{ "nexthop6", NO_IPV6 },
 	{ "nexthop6_address", NO_IPV6 },
-	{ "nexthop_address", "BGP has no such setting" },
+	{ "nexthop_address", NEXT_HOP },
 	{ "no_throttle_local_IP", "throttling has no such setting" },
 	{ "ppp_keepalive",
 	  "echo_timeout alone decides when echoes are sent" },
@@ -613,6 +633,32 @@ interim_interval(const void *value)
 	return n == 0 || n >= 60;
 }
 
+/* RFC 4271 4.2: "zero or at least three seconds". */
+static bool
+bgp_hold_ok(const void *value)
+{
+	int64_t n = *(const int64_t *)value;
+
+	return n == 0 || n >= 3;
+}
+
+/*
+ * The address of a host, or a name; 10.1 and the like would be looked up as
+ * addresses that nobody meant.
+ */
+static bool
+bgp_peer_ok(const void *value)
+{
+	const char *s = value;
+	uint32_t addr;
+
+	if (config_ipv4(s, &addr))
+		return addr >> 24 != 0 && addr >> 29 != 7;
+	return *s == '\0' || (s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] == '\0' &&
+	    s[strspn(s, "0123456789.")] != '\0' && *s != '-');
+}
+
 /* What type and range of a row cannot say of its values. */
 static const struct rule {
 	const char *name;
@@ -628,6 +674,9 @@ static const struct rule {
 	{ "tundevicename", device_name, "no name of a device" },
 	{ "cluster_address", multicast_group, "not a multicast group" },
 	{ "radius_interim", interim_interval, "neither 0 nor at least 60" },
+	{ "bgp_hold_time", bgp_hold_ok, "neither 0 nor at least 3" },
+	{ "bgp_peer1", bgp_peer_ok, "no name or address of a host" },
+	{ "bgp_peer2", bgp_peer_ok, "no name or address of a host" },
 };
 
 /* A value that fits its row is tried on a copy by the rule that it has. */
@@ -739,6 +788,271 @@ config_print(const struct config *c, const struct config_key *key,
 		break;
 	}
 	return dst;
+}
+
+/*
+ * router bgp
+ */
+
+/* Numbers of lines that follow `router bgp`; the whole word, within bounds. */
+static bool
+parse_number(const char *what, const char *word, int64_t min, int64_t max,
+    int64_t *n, char *err, size_t errlen)
+{
+	const struct config_key key = { .name = what, .min = min, .max = max };
+
+	return parse_int(&key, word, n, err, errlen);
+}
+
+static struct config_neighbour *
+find_neighbour(struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->neighbours_n; i++)
+		if (strcmp(c->neighbours[i].name, name) == 0)
+			return &c->neighbours[i];
+	return NULL;
+}
+
+static struct config_neighbour *
+new_neighbour(struct config *c, const char *name)
+{
+	struct config_neighbour *n = &c->neighbours[c->neighbours_n++];
+
+	memset(n, 0, sizeof(*n));
+	snprintf(n->name, sizeof(n->name), "%s", name);
+	return n;
+}
+
+static bool
+neighbour_as(struct config *c, const char *name, const char *word, char *err,
+    size_t errlen)
+{
+	struct config_neighbour *n = find_neighbour(c, name);
+	int64_t as;
+
+	if (name[0] == '\0' || strlen(name) >= sizeof(n->name) ||
+	    !bgp_peer_ok(name))
+		return err_set(err, errlen, "neighbour: \"%s\" is no name or "
+		    "address of a host", SHOW(name));
+	if (n == NULL && c->neighbours_n == CONFIG_NEIGHBOURS)
+		return err_set(err, errlen, "more than %d neighbours",
+		    CONFIG_NEIGHBOURS);
+	if (!parse_number("remote-as", word, 1, UINT32_MAX, &as, err, errlen))
+		return false;
+	if (n == NULL)
+		n = new_neighbour(c, name);
+	n->as = (uint32_t)as;
+	return true;
+}
+
+static bool
+neighbour_timers(struct config_neighbour *n, char *const *words, char *err,
+    size_t errlen)
+{
+	int64_t keepalive, hold;
+
+	if (!parse_number("timers", words[0], 1, 21845, &keepalive, err,
+	    errlen) ||
+	    !parse_number("timers", words[1], 0, 65535, &hold, err, errlen))
+		return false;
+	if (!bgp_hold_ok(&hold))
+		return err_set(err, errlen, "timers: a hold time of %" PRId64
+		    " is neither 0 nor at least 3", hold);
+	n->timers = true;
+	n->keepalive = (uint16_t)keepalive;
+	n->hold = (uint16_t)hold;
+	return true;
+}
+
+static bool
+neighbour_source(struct config_neighbour *n, const char *word, char *err,
+    size_t errlen)
+{
+	uint32_t addr;
+
+	if (!config_ipv4(word, &addr))
+		return err_set(err, errlen, "update-source: \"%s\" is not an "
+		    "IPv4 address", SHOW(word));
+	n->update_source = addr;
+	return true;
+}
+
+static bool
+neighbour_password(struct config_neighbour *n, const char *word, char *err,
+    size_t errlen)
+{
+	const struct config_key key = { .name = "password", .type = C_SECRET,
+	    .max = BGP_PASSWORD };
+
+	return parse_text(&key, word, n->password, err, errlen);
+}
+
+/* What is said of a neighbour besides its AS: the words behind its name. */
+static bool
+neighbour_option(struct config_neighbour *n, int count, char *const *words,
+    char *err, size_t errlen)
+{
+	if (strcmp(words[0], "timers") == 0 && count == 3)
+		return neighbour_timers(n, words + 1, err, errlen);
+	if (strcmp(words[0], "update-source") == 0 && count == 2)
+		return neighbour_source(n, words[1], err, errlen);
+	if (strcmp(words[0], "password") == 0 && count == 2)
+		return neighbour_password(n, words[1], err, errlen);
+	if (strcmp(words[0], "ttl-security") == 0 && count == 1) {
+		n->ttl_security = true;
+		return true;
+	}
+	return err_set(err, errlen, "a line is `neighbour PEER remote-as AS`, "
+	    "`timers KEEPALIVE HOLD`, `update-source ADDRESS`, `password "
+	    "SECRET` or `ttl-security`");
+}
+
+/* `no neighbour X timers` and the like: as if it had not been said. */
+static bool
+neighbour_forget(struct config_neighbour *n, const char *word, char *err,
+    size_t errlen)
+{
+	if (strcmp(word, "timers") == 0)
+		n->timers = false;
+	else if (strcmp(word, "update-source") == 0)
+		n->update_source = 0;
+	else if (strcmp(word, "password") == 0)
+		memset(n->password, 0, sizeof(n->password));
+	else if (strcmp(word, "ttl-security") == 0)
+		n->ttl_security = false;
+	else
+		return err_set(err, errlen, "a neighbour has no \"%s\" that can "
+		    "be taken away", SHOW(word));
+	return true;
+}
+
+static bool
+no_neighbour(struct config *c, int n, char *const *words, char *err,
+    size_t errlen)
+{
+	struct config_neighbour *old = find_neighbour(c, words[0]);
+
+	if (old == NULL)
+		return err_set(err, errlen, "there is no neighbour \"%s\"",
+		    SHOW(words[0]));
+	if (n > 1 && strcmp(words[1], "remote-as") != 0)
+		return neighbour_forget(old, words[1], err, errlen);
+	memmove(old, old + 1, (size_t)(c->neighbours + --c->neighbours_n -
+	    old) * sizeof(*old));
+	memset(&c->neighbours[c->neighbours_n], 0, sizeof(*old));
+	return true;
+}
+
+static bool
+router_bgp(struct config *c, const char *word, char *err, size_t errlen)
+{
+	int64_t as;
+
+	if (!parse_number("router bgp", word, 1, UINT32_MAX, &as, err, errlen))
+		return false;
+	c->as_number = as;
+	return true;
+}
+
+static void
+no_router_bgp(struct config *c)
+{
+	c->as_number = 0;
+	memset(c->neighbours, 0, sizeof(c->neighbours));
+	c->neighbours_n = 0;
+}
+
+static bool
+is_neighbour(const char *word)
+{
+	return strcmp(word, "neighbour") == 0 || strcmp(word, "neighbor") == 0;
+}
+
+static bool
+is_router_bgp(int n, char *const *words)
+{
+	return n >= 2 && strcmp(words[0], "router") == 0 &&
+	    strcmp(words[1], "bgp") == 0;
+}
+
+bool
+config_router(struct config *c, int n, char *const *words, char *err,
+    size_t errlen)
+{
+	struct config_neighbour *known;
+
+	if (n == 3 && is_router_bgp(n, words))
+		return router_bgp(c, words[2], err, errlen);
+	if (n >= 3 && strcmp(words[0], "no") == 0 &&
+	    is_router_bgp(n - 1, words + 1)) {
+		no_router_bgp(c);
+		return true;
+	}
+	if (n >= 3 && strcmp(words[0], "no") == 0 && is_neighbour(words[1]))
+		return no_neighbour(c, n - 2, words + 2, err, errlen);
+	if (n < 3 || !is_neighbour(words[0]))
+		return err_set(err, errlen, "a line is `router bgp AS`, "
+		    "`neighbour PEER remote-as AS` or `no neighbour PEER`");
+	if (n == 4 && strcmp(words[2], "remote-as") == 0)
+		return neighbour_as(c, words[1], words[3], err, errlen);
+	known = find_neighbour(c, words[1]);
+	if (known == NULL)
+		return err_set(err, errlen, "neighbour %s: say its remote-as "
+		    "first", SHOW(words[1]));
+	return neighbour_option(known, n - 2, words + 2, err, errlen);
+}
+
+/* The jth line of a neighbour; false past the last. */
+static bool
+neighbour_line(const struct config_neighbour *n, size_t j, bool secrets,
+    char *dst, size_t size)
+{
+	char secret[CONFIG_PRINTED];
+	uint32_t a = n->update_source;
+
+	if (j-- == 0)
+		snprintf(dst, size, "neighbour %s remote-as %u", n->name,
+		    n->as);
+	else if (n->timers && j-- == 0)
+		snprintf(dst, size, "neighbour %s timers %u %u", n->name,
+		    n->keepalive, n->hold);
+	else if (a != 0 && j-- == 0)
+		snprintf(dst, size, "neighbour %s update-source %u.%u.%u.%u",
+		    n->name, a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+	else if (n->ttl_security && j-- == 0)
+		snprintf(dst, size, "neighbour %s ttl-security", n->name);
+	else if (n->password[0] != '\0' && j-- == 0) {
+		print_quoted(secrets ? n->password : SECRET_MASK, secret,
+		    sizeof(secret));
+		snprintf(dst, size, "neighbour %s password %s", n->name,
+		    secret);
+	} else
+		return false;
+	return true;
+}
+
+#define NEIGHBOUR_LINES	5
+
+bool
+config_router_line(const struct config *c, size_t i, bool secrets, char *dst,
+    size_t size)
+{
+	if (c->neighbours_n == 0)
+		return false;
+	if (i-- == 0) {
+		snprintf(dst, size, "router bgp %" PRId64, c->as_number);
+		return true;
+	}
+	for (size_t k = 0; k < c->neighbours_n; k++)
+		for (size_t j = 0; j < NEIGHBOUR_LINES; j++) {
+			if (!neighbour_line(&c->neighbours[k], j, secrets, dst,
+			    size))
+				break;
+			if (i-- == 0)
+				return true;
+		}
+	snprintf(dst, size, "exit");
+	return i == 0;
 }
 
 /*
@@ -943,8 +1257,6 @@ static const struct block {
 	const char *within[4];		/* first words of those that follow */
 	const char *why;
 } blocks[] = {
-	{ { "router", "bgp" }, { "neighbour", "neighbor", "no", "exit" },
-	  "this release speaks no BGP" },
 	{ { "ip", "access-list" }, { "permit", "deny", "no", "exit" },
 	  "this release filters nobody's packets" },
 	{ { "setforward", NULL }, { NULL }, "there is no LAC mode" },
@@ -955,6 +1267,7 @@ struct startup {
 	struct config_plugin *plugins;
 	size_t *nplugins;
 	const struct block *block;	/* the lines before opened it */
+	bool router;			/* and this: `router bgp` */
 	struct config_report r;
 };
 
@@ -1043,14 +1356,38 @@ in_block(struct startup *s, unsigned int line, char **words, int n)
 	return s->block != NULL;
 }
 
+/* `router bgp`, and what follows it up to a line of another kind. */
+static bool
+in_router(struct startup *s, unsigned int line, char **words, int n)
+{
+	bool head = is_router_bgp(n, words);
+	char err[256];
+
+	if (!head && (!s->router || (!is_neighbour(words[0]) &&
+	    strcmp(words[0], "no") != 0 && strcmp(words[0], "exit") != 0))) {
+		s->router = false;
+		return false;
+	}
+	s->router = head || strcmp(words[0], "exit") != 0;
+	if (!s->router)
+		return true;
+	s->block = NULL;
+	if (!config_router(s->c, n, words, err, sizeof(err)))
+		config_fault(&s->r, line, "%s", err);
+	else if (head)
+		set_at[config_find("as_number") - config_keys] = line;
+	return true;
+}
+
 static void
 do_line(struct startup *s, unsigned int number, char *line)
 {
 	const char *reason = NULL;
-	char *words[4];
+	char *words[8];
 	int n = config_words(line, words, LEN(words), &reason);
 
-	if (n > 0 && in_block(s, number, words, n))
+	if (n > 0 && (in_router(s, number, words, n) ||
+	    in_block(s, number, words, n)))
 		return;
 	if (n < 0)
 		config_fault(&s->r, number, "%s", reason);
@@ -1145,10 +1482,28 @@ check_cluster(const struct config *c, struct config_report *r)
 		    " is too short for cluster_hb_interval %" PRId64
 		    ": at least %" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
 		    least);
+}
+
+static void
+check_bgp(const struct config *c, struct config_report *r)
+{
 	if (c->as_number == 0 &&
 	    (c->bgp_peer1[0] != '\0' || c->bgp_peer2[0] != '\0'))
 		config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
 		    "bgp_peer1 and bgp_peer2 need as_number");
+	else if (c->as_number == 0 && c->neighbours_n > 0)
+		config_warn(r, line_of("as_number", NULL),
+		    "neighbours need as_number");
+	if (c->bgp_peer1[0] != '\0' && strcmp(c->bgp_peer1,
+	    c->bgp_peer2) == 0)
+		config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
+		    "bgp_peer1 and bgp_peer2 are the same neighbour");
+	for (size_t i = 0; i < c->neighbours_n; i++)
+		if (strcmp(c->neighbours[i].name, c->bgp_peer1) == 0 ||
+		    strcmp(c->neighbours[i].name, c->bgp_peer2) == 0)
+			config_warn(r, line_of("bgp_peer1", "bgp_peer2"),
+			    "neighbour %s is bgp_peer1 or bgp_peer2 too, which "
+			    "counts", c->neighbours[i].name);
 }
 
 /* Who sees one signed request can try secrets at home. */
@@ -1202,6 +1557,7 @@ config_check(const struct config *c, const char *file, config_fault_fn *fault,
 		    "route the tunnel into itself");
 	check_radius(c, &r);
 	check_cluster(c, &r);
+	check_bgp(c, &r);
 	check_nsctl(c, &r);
 	check_inactive(c, &r);
 	return r.faults;

@@ -56,6 +56,18 @@ struct config_legacy { const char *name, *why; };
 extern const struct config_legacy config_legacy[];
 extern const size_t config_legacy_n;
 
+/* One of the `neighbour` lines that follow `router bgp`. */
+#define CONFIG_NEIGHBOURS	30
+struct config_neighbour {
+	char name[CONFIG_STRING];	/* or address */
+	uint32_t as;
+	bool timers;			/* has its own: */
+	uint16_t keepalive, hold;	/* s */
+	uint32_t update_source;		/* host byte order; 0: any */
+	bool ttl_security;
+	char password[CONFIG_STRING];
+};
+
 struct config {
 	/* the manual's keys, in the manual's order */
 	int64_t debug;
@@ -121,6 +133,14 @@ struct config {
 	int64_t nsctl_port;
 	char nsctl_secret[CONFIG_STRING], nsctl_secret_old[CONFIG_STRING];
 	char plugin_dir[CONFIG_STRING];
+	char bgp_peer1_password[CONFIG_STRING];
+	bool bgp_peer1_ttl_security;
+	char bgp_peer2_password[CONFIG_STRING];
+	bool bgp_peer2_ttl_security;
+	int64_t bgp_keepalive_time, bgp_hold_time;	/* s */
+	/* what is no key: `router bgp` */
+	struct config_neighbour neighbours[CONFIG_NEIGHBOURS];
+	size_t neighbours_n;
 };
 
 /* Fills in every default. */
@@ -146,6 +166,23 @@ char *config_print(const struct config *, const struct config_key *,
     bool secrets, char *dst, size_t size);
 
 /*
+ * One line of those about BGP neighbours, in words: `router bgp AS`, `no router
+ * bgp`, `neighbour X remote-as AS`, `neighbour X timers K H`, `neighbour X
+ * update-source A`, `neighbour X password P`, `neighbour X ttl-security`, `no
+ * neighbour X [WORD]`.  False, *c untouched, and a sentence in err when it is
+ * none of these.
+ */
+bool config_router(struct config *, int n, char *const *words, char *err,
+    size_t errlen);
+
+/*
+ * The same lines for what is configured, number i from 0, as they would be
+ * typed; false past the end.
+ */
+bool config_router_line(const struct config *, size_t i, bool secrets,
+    char *dst, size_t size);
+
+/*
  * Called for each fault found in a file, line counting from 1 (0: the whole
  * file); the text has no newline and no control characters.  A text that
  * begins with CONFIG_WARNING is not a fault: it is worth a line in the log,
@@ -162,7 +199,7 @@ struct config_plugin { char name[65]; };
 /*
  * Reads a startup-config into *c on top of what it holds.  Each line is
  * blank, a comment (# or !), `set KEY VALUE` with the value bare or quoted
- * by " or ', or `load plugin NAME`.  A bad line is reported and skipped; the
+ * by " or ', `load plugin NAME`, or one of `router bgp` and what follows it.  A bad line is reported and skipped; the
  * rest is still read.  Lines over 8 KiB are faults.  Returns the number of
  * faults, or -1 with one fault reported and nothing changed when the file
  * cannot be read (not a regular file, over 4 MiB, no permission).  Sets

@@ -93,6 +93,16 @@
 	X(cluster_bad_forward, "records from slaves dropped as malformed")     \
 	X(cluster_reported, "counts of sessions that the master has taken")    \
 	X(recv_reported, "counts of sessions that slaves have reported")       \
+	/* BGP */							       \
+	X(bgp_established, "BGP sessions that came up")			       \
+	X(bgp_lost, "BGP sessions lost or closed")			       \
+	X(bgp_errors, "BGP connections ended with a NOTIFICATION of ours")     \
+	X(bgp_rx_messages, "BGP messages received")			       \
+	X(bgp_tx_messages, "BGP messages sent")				       \
+	X(bgp_rx_prefixes, "prefixes that BGP peers told and nobody needs")    \
+	X(bgp_rx_faulty, "BGP UPDATEs received with a malformed attribute")    \
+	X(bgp_announced, "prefixes announced to BGP peers")		       \
+	X(bgp_withdrawn, "prefixes withdrawn from BGP peers")		       \
 	/* nsctl */							       \
 	X(nsctl_requests, "nsctl requests served")			       \
 	X(nsctl_refused, "nsctl requests dropped: unsigned or wrongly signed") \

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "acctfile.h"
+#include "bgp.h"
 #include "cleanup.h"
 #include "cli.h"
 #include "confwrite.h"
@@ -38,6 +39,7 @@
 #include "process.h"
 #include "radius.h"
 #include "reload.h"
+#include "resolve.h"
 #include "secrets.h"
 #include "session.h"
 #include "snoop.h"
@@ -149,7 +151,7 @@ announce_ready(void)
 	uint32_t a = lns.config.bind_address;
 	char err[256];
 
-	if (lns.config.send_garp && a != 0) {
+	if (lns.config.send_garp && a != 0 && !bgp_configured()) {
 		if (garp_send(a, err, sizeof(err)))
 			COUNT(arp_sent);
 		else
@@ -161,6 +163,10 @@ announce_ready(void)
 	    ippool_size(), lns.config.primary_radius != 0 ||
 	    lns.config.secondary_radius != 0 ? "RADIUS" : "ppp-secrets");
 	config_started();
+	if (a != 0)
+		bgp_announce(a, 32);
+	bgp_init();
+	bgp_raise(true);
 	notify_ready();
 }
 
@@ -170,6 +176,7 @@ start_network(void)
 	char err[256];
 	int tun;
 
+	tun_watch_routes(bgp_announce, bgp_withdraw);
 	if (!icmp_init(err, sizeof(err)))
 		log_warn("no ICMP unreachables: %s", err);
 	tun = tun_open(err, sizeof(err));
@@ -261,6 +268,7 @@ settle(void)
 static void
 stop(void)
 {
+	bgp_exit();
 	cli_stop();
 	control_exit();
 	plugins_exit();
@@ -290,7 +298,8 @@ main(int argc, char **argv)
 
 	if (cli_child(argv[0], &status) ||
 	    config_write_child(argc, argv, &status) ||
-	    acctfile_child(argc, argv, &status))
+	    acctfile_child(argc, argv, &status) ||
+	    resolve_child(argc, argv, &status))
 		return status;
 	/* select() knows 1024 descriptors: whoever started us may keep his. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);

@@ -15,7 +15,7 @@
  *
  * Owns:     lns.config, `wanted`, the list of plugins in the file.
  * Calls:    config.c for the text; log, tun, radius, ippool, secrets, users,
- *           cli and session for what a new value means to them.
+ *           cli, session and bgp for what a new value means to them.
  * Lifetime: config_start() to the end of the process.
  */
 #include "reload.h"
@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bgp.h"
 #include "cli.h"
 #include "err.h"
 #include "files.h"
@@ -138,6 +139,16 @@ check_mode(const char *path, bool secret, config_fault_fn *fault)
 		    "secrets in it", NULL);
 }
 
+static bool
+has_bgp_password(const struct config *c)
+{
+	for (size_t i = 0; i < c->neighbours_n; i++)
+		if (c->neighbours[i].password[0] != '\0')
+			return true;
+	return c->bgp_peer1_password[0] != '\0' ||
+	    c->bgp_peer2_password[0] != '\0';
+}
+
 /* The number of faults, or -1 when it cannot be read. */
 static int
 read_startup_config(struct config *c, config_fault_fn *fault)
@@ -150,7 +161,8 @@ read_startup_config(struct config *c, config_fault_fn *fault)
 	if (faults < 0)
 		return faults;
 	check_mode(args.file, c->l2tp_secret[0] != '\0' ||
-	    c->radius_secret[0] != '\0' || c->nsctl_secret[0] != '\0', fault);
+	    c->radius_secret[0] != '\0' || c->nsctl_secret[0] != '\0' ||
+	    has_bgp_password(c), fault);
 	return faults + config_check(c, args.file, fault, NULL);
 }
 
@@ -292,6 +304,13 @@ copy_key(struct config *to, const struct config *from,
 	memcpy((char *)to + k->off, (const char *)from + k->off, k->size);
 }
 
+static void
+copy_neighbours(struct config *to, const struct config *from)
+{
+	memcpy(to->neighbours, from->neighbours, sizeof(to->neighbours));
+	to->neighbours_n = from->neighbours_n;
+}
+
 static bool
 same_key(const struct config *a, const struct config *b,
     const struct config_key *k)
@@ -322,6 +341,7 @@ take_over(const struct config *fresh)
 			copy_key(&lns.config, fresh, k);
 		}
 	}
+	copy_neighbours(&lns.config, fresh);
 	wanted = *fresh;
 }
 
@@ -460,6 +480,7 @@ config_reload(char *msg, size_t size)
 	take_over(&fresh);
 	apply();
 	radius_reconfigure();
+	bgp_reconfigure();
 	first_fault[0] = '\0';
 	reload_files();
 	cli_reconfigure();
@@ -549,6 +570,23 @@ config_set_live(const char *name, const char *value, char *msg, size_t size)
 	copy_key(&lns.config, &wanted, k);
 	apply();
 	radius_reconfigure();
+	bgp_reconfigure();
+	return true;
+}
+
+bool
+config_router_live(int n, char *const *words, char *msg, size_t size)
+{
+	static struct config next;
+
+	next = wanted;
+	if (!config_router(&next, n, words, msg, size))
+		return false;
+	new_remark(&next, msg, size);
+	wanted = next;
+	lns.config.as_number = wanted.as_number;
+	copy_neighbours(&lns.config, &wanted);
+	bgp_reconfigure();
 	return true;
 }
 
@@ -558,6 +596,7 @@ bool
 config_line(size_t i, bool secrets, char *dst, size_t size)
 {
 	char value[CONFIG_PRINTED];
+	size_t router;
 
 	if (i == 0) {
 		snprintf(dst, size, "# Current configuration:");
@@ -571,6 +610,11 @@ config_line(size_t i, bool secrets, char *dst, size_t size)
 		return true;
 	}
 	i -= config_keys_n;
+	for (router = 0; config_router_line(&wanted, router, secrets, dst,
+	    size); router++)
+		if (router == i)
+			return true;
+	i -= router;
 	if (i == 0) {
 		snprintf(dst, size, "# Plugins");
 		return true;

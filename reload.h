@@ -50,9 +50,15 @@ bool config_set_live(const char *key, const char *value, char *msg,
     size_t size);
 
 /*
+ * One of the lines of config_router(), with effect at once.  False with the
+ * reason in msg; true with "" in msg, or with a remark.
+ */
+bool config_router_live(int n, char *const *words, char *msg, size_t size);
+
+/*
  * The running configuration as lines that can be pasted or loaded, line
- * number i from 0: "# Current configuration:", set lines, "# Plugins", load
- * plugin lines, "# end".  False past the end.  Secrets come masked unless
+ * number i from 0: "# Current configuration:", set lines, `router bgp` and its
+ * neighbours if there are any, "# Plugins", load plugin lines, "# end".  False past the end.  Secrets come masked unless
  * `secrets`.  No line needs more than CONFIG_LINE bytes.
  */
 bool config_line(size_t i, bool secrets, char *dst, size_t size);

@@ -7,13 +7,18 @@
  * only begin it here; the loop turns on until all is said, and what is left
  * then is undone in l2tpns.c.
  *
- * Owns:     the timer that waits for the last answers.
- * Calls:    tunnel, session, accounting, state, notify.
+ * Where routers were told by BGP to send us packets, they are told first that
+ * they shall not, and for RETIRE_MS nothing else changes: until the last of
+ * them has heard it, packets go on to the subscribers.
+ *
+ * Owns:     the timers that wait for that and for the last answers.
+ * Calls:    bgp, tunnel, session, accounting, state, notify.
  * Lifetime: from the first of these signals to the end of the loop.
  */
 #include "stop.h"
 
 #include "accounting.h"
+#include "bgp.h"
 #include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
@@ -23,6 +28,7 @@
 #include "table.h"
 #include "tunnel.h"
 
+#define RETIRE_MS	5000	/* from the withdrawal of the routes */
 #define POLL_MS		50
 #define QUIET_MS	3000	/* SIGTERM: for accounting to be answered */
 #define MORE_MS		6000	/* from the last answer, as others may come */
@@ -93,18 +99,13 @@ hand_over(void)
 
 /*
  * SIGTERM, SIGINT: the LACs hear nothing, so that a restart or another server
- * may carry on.  A second one does not wait for accounting.
+ * may carry on.
  */
-void
-stop_quietly(int sig)
+static void
+end_quietly(void)
 {
 	struct session *s;
 
-	if (lns.shutting_down) {
-		loop_stop();
-		return;
-	}
-	log_warn("signal %d: stopping; LACs and subscribers are not told", sig);
 	if (hand_over())
 		return;
 	for (s = session_next(0); s != NULL; s = session_next(s->sid))
@@ -114,16 +115,67 @@ stop_quietly(int sig)
 }
 
 /* SIGQUIT: every session gets a CDN, every tunnel a StopCCN. */
-void
-stop_cleanly(int sig)
+static void
+end_cleanly(void)
 {
+	tunnels_shutdown("the server is shutting down");
+	stop_when_settled(CLEAN_MS);
+}
+
+static struct {
+	struct timer timer;
+	void (*end)(void);
+} retiring;
+
+static void
+retired(struct timer *t)
+{
+	timer_disarm(t);
+	retiring.end();
+}
+
+/*
+ * The first signal decides how it ends.  Another one does not wait: not for
+ * the routers, and if that is over, not for accounting.
+ */
+static void
+stop_by(void (*end)(void))
+{
+	if (timer_armed(&retiring.timer)) {
+		retired(&retiring.timer);
+		return;
+	}
 	if (lns.shutting_down) {
 		loop_stop();
 		return;
 	}
-	log_warn("signal %d: disconnecting %u sessions on %u tunnels, then "
-	    "stopping", sig, table_sessions(), table_tunnels());
 	lns.shutting_down = true;
-	tunnels_shutdown("the server is shutting down");
-	stop_when_settled(CLEAN_MS);
+	retiring.timer.fire = retired;
+	retiring.end = end;
+	if (!bgp_retire()) {
+		end();
+		return;
+	}
+	notify_stopping();
+	log_warn("routes are withdrawn; going on for %d s until all routers "
+	    "have heard it", RETIRE_MS / 1000);
+	timer_arm(&retiring.timer, RETIRE_MS);
+}
+
+void
+stop_quietly(int sig)
+{
+	if (!lns.shutting_down)
+		log_warn("signal %d: stopping; LACs and subscribers are not "
+		    "told", sig);
+	stop_by(end_quietly);
+}
+
+void
+stop_cleanly(int sig)
+{
+	if (!lns.shutting_down)
+		log_warn("signal %d: disconnecting %u sessions on %u tunnels, "
+		    "then stopping", sig, table_sessions(), table_tunnels());
+	stop_by(end_cleanly);
 }

@@ -118,6 +118,10 @@ static struct lpm *counts;		/* prefix -> how often it was added */
 static struct mnl_socket *route_nl, *monitor_nl;
 static struct loop_fd route_fd = { .fd = -1 }, monitor_fd = { .fd = -1 };
 static struct timer route_timer;
+static struct {
+	void (*added)(uint32_t addr, uint8_t len);
+	void (*removed)(uint32_t addr, uint8_t len);
+} watcher;
 
 const char *
 tun_name(void)
@@ -646,6 +650,26 @@ network(uint32_t addr, uint8_t len)
 }
 
 void
+tun_watch_routes(void (*added)(uint32_t addr, uint8_t len),
+    void (*removed)(uint32_t addr, uint8_t len))
+{
+	watcher.added = added;
+	watcher.removed = removed;
+}
+
+/* The first route to a prefix, or its last: for the kernel, and who watches. */
+static void
+route_changed(uint32_t addr, uint8_t len, bool add)
+{
+	void (*tell)(uint32_t, uint8_t) = add ? watcher.added :
+	    watcher.removed;
+
+	request(addr, len, add);
+	if (tell != NULL)
+		tell(addr, len);
+}
+
+void
 tun_route_add(uint32_t addr, uint8_t len)
 {
 	uint32_t n;
@@ -657,7 +681,7 @@ tun_route_add(uint32_t addr, uint8_t len)
 	if (!lpm_set(counts, addr, len, n + 1))
 		log_error("no memory to count a route");
 	else if (n == 0)
-		request(addr, len, true);
+		route_changed(addr, len, true);
 }
 
 void
@@ -673,7 +697,7 @@ tun_route_del(uint32_t addr, uint8_t len)
 		lpm_set(counts, addr, len, n - 1);
 	} else if (n == 1) {
 		lpm_del(counts, addr, len, n);
-		request(addr, len, false);
+		route_changed(addr, len, false);
 	}
 }
 

@@ -36,6 +36,13 @@ void tun_route_add(uint32_t addr, uint8_t len);
 void tun_route_del(uint32_t addr, uint8_t len);
 
 /*
+ * From now on whoever asks hears of each prefix that gets its first route and
+ * loses its last; NULL, NULL ends it.
+ */
+void tun_watch_routes(void (*added)(uint32_t addr, uint8_t len),
+    void (*removed)(uint32_t addr, uint8_t len));
+
+/*
  * True for an address that must never belong to a subscriber or lie inside a
  * Framed-Route: our own addresses, RADIUS servers, 0/8, 127/8, 224/3.
  */

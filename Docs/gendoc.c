@@ -82,7 +82,8 @@ static const char config_relations[] =
 "neither an absolute path nor `syslog:FACILITY`, any other file or directory\n"
 "that is no absolute path, `tundevicename` that no device can have,\n"
 "`cluster_address` that is no multicast group, `radius_interim` from 1 to 59\n"
-"(RFC 2869 5.16).\n"
+"(RFC 2869 5.16), `bgp_hold_time` 1 or 2 (RFC 4271 4.2), `bgp_peer1` that is\n"
+"neither a host's address nor a name.\n"
 "\n"
 "Some keys must fit each other. These are faults in a file, and remarks when\n"
 "one of them is set while the server runs:\n"
@@ -93,7 +94,7 @@ static const char config_relations[] =
 "- `cluster_hb_timeout` under 4 times `cluster_hb_interval` and 11\n"
 "\n"
 "And these are worth a warning: `radius_accounting` without a server, two\n"
-"servers that are the same, `bgp_peer1` or `bgp_peer2` without `as_number`,\n"
+"servers that are the same, BGP neighbours without `as_number` or named twice,\n"
 "`peer_address` that is `bind_address`, `nsctl_secret` of under 16 characters,\n"
 "a plugin that could not be loaded (`-t`), a key that takes effect *not yet*.\n"
 "\n"
@@ -118,7 +119,7 @@ static const char config_relations[] =
 "## Keys of other releases\n"
 "\n"
 "A file that has these is read without a fault, with a warning for each line.\n"
-"So is one with `router bgp`, `ip access-list` or `setforward`, each with one\n"
+"So is one with `ip access-list` or `setforward`, each with one\n"
 "warning; the lines that belong to them are passed over, and `write memory`\n"
 "leaves them out.\n"
 "\n"
@@ -154,6 +155,22 @@ static const char man_head[] =
 "Plugins are called in the order of these lines.\n"
 "Those that come with l2tpns, and how to write others, are in\n"
 ".Pa /usr/share/doc/l2tpns/PLUGINS.md .\n"
+".It Ic router bgp Ar AS\n"
+"speaks BGP as this autonomous system, as the key\n"
+".Ic as_number\n"
+"does.\n"
+"These lines follow it, up to\n"
+".Ic exit\n"
+"or a line of another kind:\n"
+".It Ic neighbour Ar peer Ic remote-as Ar AS\n"
+"connects to a router, by its address or name.\n"
+"After it:\n"
+".It Ic neighbour Ar peer Ic timers Ar keepalive hold\n"
+".It Ic neighbour Ar peer Ic password Ar secret\n"
+".It Ic neighbour Ar peer Ic ttl-security\n"
+".It Ic neighbour Ar peer Ic update-source Ar address\n"
+"timers of its own in seconds, TCP-MD5, a check of the TTL (RFC 5082), and the\n"
+"address of this machine to connect from.\n"
 ".El\n"
 ".Pp\n"
 "Empty lines, and lines that begin with\n"
@@ -449,28 +466,31 @@ put_command(const struct command *c)
 static bool
 in_section(const struct command *c, unsigned int section)
 {
+	if (section == 3)
+		return (c->modes & IN_ANY) == IN_ROUTER;
 	if (section == 2)
-		return (c->modes & (IN_EXEC | IN_CONFIG)) == IN_CONFIG;
+		return (c->modes & IN_ANY) == IN_CONFIG;
 	return (c->modes & IN_EXEC) != 0 &&
 	    section == (c->level == FOR_ENABLED);
 }
 
-/* For everybody; after enable; in configuration mode only. */
+/* For everybody; after enable; in configuration mode only, and within it. */
 static void
 put_commands(void)
 {
 	static const char *const heads[] = {
 		"These are for everybody who has logged in:\n",
 		"These need\n.Ic enable :\n",
-		"And these are valid in configuration mode only:\n",
+		"These are valid in configuration mode only:\n",
+		"And these after\n.Ic router bgp :\n",
 	};
 
-	for (unsigned int section = 0; section < 3; section++) {
+	for (unsigned int section = 0; section < 4; section++) {
 		printf("%s.Bl -tag -width Ds\n", heads[section]);
 		for (size_t i = 0; i < commands_n; i++)
 			if (in_section(&commands[i], section))
 				put_command(&commands[i]);
-		printf(".El\n%s", section < 2 ? ".Pp\n" : "");
+		printf(".El\n%s", section < 3 ? ".Pp\n" : "");
 	}
 }
 

@@ -49,13 +49,13 @@ test_rows_find_themselves(void **state)
 
 	(void)state;
 	for (i = 0; i < commands_n; i++) {
-		unsigned int mode = commands[i].modes & IN_EXEC ? IN_EXEC :
-		    IN_CONFIG;
+		unsigned int mode = commands[i].modes & IN_ANY, blanks = 0;
 
-		assert_string_equal(find(commands[i].words, mode, &used),
-		    commands[i].words);
-		assert_int_equal(used,
-		    strchr(commands[i].words, ' ') != NULL ? 2 : 1);
+		assert_string_equal(find(commands[i].words, mode & -mode,
+		    &used), commands[i].words);
+		for (const char *p = commands[i].words; *p != '\0'; p++)
+			blanks += *p == ' ';
+		assert_int_equal(used, blanks + 1);
 	}
 }
 
@@ -72,14 +72,13 @@ test_rows_are_in_order(void **state)
 		const char *blank = strchr(c->words, ' ');
 
 		assert_true(islower((unsigned char)c->words[0]));
-		assert_true((c->modes & (IN_EXEC | IN_CONFIG)) != 0);
+		assert_true((c->modes & IN_ANY) != 0);
 		assert_true(c->help[0] != '\0' &&
 		    c->help[strlen(c->help) - 1] != '.');
 		for (a = c->args; a != NULL && a->name != NULL; a++)
 			assert_true(a->help[0] != '\0');
 		if (blank == NULL)
 			continue;
-		assert_null(strchr(blank + 1, ' '));
 		for (g = 0; g < command_groups_n; g++)
 			if (strncmp(command_groups[g].words, c->words,
 			    (size_t)(blank - c->words)) == 0)

@@ -116,7 +116,10 @@ type_size(enum config_type type)
 	return 0;
 }
 
-/* Every field has a row and only one: what is not covered is padding. */
+/*
+ * Every field but what is no key has a row and only one: what is not covered
+ * is padding.
+ */
 static void
 test_rows_cover_struct(void **state)
 {
@@ -127,7 +130,7 @@ test_rows_cover_struct(void **state)
 	for (size_t i = 0; i < config_keys_n; i++)
 		for (size_t n = 0; n < type_size(config_keys[i].type); n++)
 			assert_int_equal(seen[config_keys[i].off + n]++, 0);
-	for (size_t n = 0; n < sizeof(seen); n++) {
+	for (size_t n = 0; n < offsetof(struct config, neighbours); n++) {
 		gap = seen[n] ? 0 : gap + 1;
 		assert_true(gap < sizeof(int64_t));
 	}
@@ -430,33 +433,158 @@ test_legacy_blocks(void **state)
 	(void)state;
 	fresh(NULL);
 	assert_int_equal(parse(
-	    "router bgp 65000\n"
-	    " neighbour 10.0.0.1 remote-as 65001\n"
-	    " neighbour 10.0.0.1 timers 5 10\n"
 	    "ip access-list extended web\n"
 	    " permit tcp any any eq 80\n"
 	    " deny ip any any\n"
 	    "setforward 10.0.0.0 10.0.0.2 1701 secret\n"
 	    "set debug 4\n"), 0);
-	assert_int_equal(heard.n, 3);
+	assert_int_equal(heard.n, 2);
 	assert_int_equal(heard.line[0], 1);
 	assert_int_equal(heard.line[1], 4);
-	assert_int_equal(heard.line[2], 7);
-	assert_non_null(strstr(heard.text[0], "router bgp does nothing"));
-	assert_non_null(strstr(heard.text[1], "ip access-list does nothing"));
-	assert_non_null(strstr(heard.text[2], "setforward does nothing"));
+	assert_non_null(strstr(heard.text[0], "ip access-list does nothing"));
+	assert_non_null(strstr(heard.text[1], "setforward does nothing"));
 	assert_int_equal(c.debug, 4);
 
 	/* Their lines are none of their own, nor behind another command. */
 	fresh(NULL);
 	assert_int_equal(parse(
 	    "permit ip any any\n"
-	    "router bgp 65000\n"
+	    "ip access-list extended web\n"
 	    "set debug 3\n"
-	    "neighbour 10.0.0.1 remote-as 65001\n"
+	    "permit ip any any\n"
 	    "ip route\n"
 	    "router\n"), 4);
 	assert_int_equal(c.debug, 3);
+}
+
+static const char *
+router_lines(bool secrets)
+{
+	static char text[8192];
+	char line[CONFIG_LINE];
+
+	text[0] = '\0';
+	for (size_t i = 0; config_router_line(&c, i, secrets, line,
+	    sizeof(line)); i++) {
+		assert_true(strlen(text) + strlen(line) + 2 < sizeof(text));
+		strcat(strcat(text, line), "\n");
+	}
+	assert_false(config_router_line(&c, SIZE_MAX, secrets, line,
+	    sizeof(line)));
+	return text;
+}
+
+static void
+test_router_bgp(void **state)
+{
+	static const char printed[] =
+	    "router bgp 65000\n"
+	    "neighbour 10.0.0.1 remote-as 65001\n"
+	    "neighbour 10.0.0.1 timers 5 15\n"
+	    "neighbour 10.0.0.1 update-source 10.0.0.9\n"
+	    "neighbour 10.0.0.1 ttl-security\n"
+	    "neighbour 10.0.0.1 password \"a b\"\n"
+	    "neighbour core.example.net remote-as 4200000000\n"
+	    "exit\n";
+
+	(void)state;
+	fresh(NULL);
+	assert_string_equal(router_lines(true), "");
+	assert_int_equal(parse(
+	    "router bgp 65000\n"
+	    " neighbour 10.0.0.1 remote-as 65002\n"
+	    " neighbour 10.0.0.1 password \"a b\"\n"
+	    " neighbour 10.0.0.1 ttl-security\n"
+	    " neighbor 10.0.0.1 timers 5 15\n"
+	    " neighbour gone remote-as 1\n"
+	    " neighbor core.example.net remote-as 4200000000\n"
+	    " neighbour core.example.net timers 1 3\n"
+	    " no neighbour core.example.net timers\n"
+	    " no neighbor gone\n"
+	    " neighbour 10.0.0.1 update-source 10.0.0.9\n"
+	    " neighbour 10.0.0.1 remote-as 65001\n"
+	    "exit\n"
+	    "set debug 4\n"), 0);
+	assert_int_equal(heard.n, 0);
+	assert_int_equal(c.debug, 4);
+	assert_int_equal(c.as_number, 65000);
+	assert_int_equal(c.neighbours_n, 2);
+	assert_int_equal(c.neighbours[0].hold, 15);
+	assert_int_equal(c.neighbours[0].update_source, 0x0a000009);
+	assert_false(c.neighbours[1].timers);
+	assert_string_equal(router_lines(true), printed);
+	assert_non_null(strstr(router_lines(false), "password \"****\"\n"));
+	/* What is printed reads back the same. */
+	fresh(NULL);
+	assert_int_equal(parse(printed), 0);
+	assert_string_equal(router_lines(true), printed);
+	fresh(NULL);
+	assert_int_equal(parse("router bgp 1\nneighbour a remote-as 2\n"
+	    "no router bgp\n"), 0);
+	assert_int_equal(c.as_number, 0);
+	assert_string_equal(router_lines(true), "");
+}
+
+static void
+test_router_bgp_faults(void **state)
+{
+	static const char *const wrong[] = {
+		"router bgp", "router bgp 0", "router bgp 4294967296",
+		"router bgp x", "router bgp 1 2", "neighbour",
+		"neighbour 10.0.0.1", "neighbour 10.0.0.1 remote-as",
+		"neighbour 10.0.0.1 remote-as 0",
+		"neighbour 10.0.0.1 remote-as 1 2",
+		"neighbour 10.0.0.256 remote-as 1",
+		"neighbour 10.1 remote-as 1", "neighbour 224.0.0.1 remote-as 1",
+		"neighbour -x remote-as 1", "neighbour a_b;c remote-as 1",
+		"neighbour \"\" remote-as 1", "neighbour b timers 1 3",
+		"neighbour a timers 0 3", "neighbour a timers 1 2",
+		"neighbour a timers 1", "neighbour a timers 1 65536",
+		"neighbour a update-source lo", "neighbour a password",
+		"neighbour a password ****", "neighbour a ttl-security 1",
+		"neighbour a nonsense 1", "no neighbour", "no neighbour b",
+		"no neighbour a nonsense", "no such thing",
+	};
+	char text[1024], longer[CONFIG_STRING + 8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		fresh(NULL);
+		snprintf(text, sizeof(text), "router bgp 9\n"
+		    "neighbour a remote-as 1\n%s\n", wrong[i]);
+		if (parse(text) != 1 || heard.line[0] != 3)
+			fail_msg("\"%s\" was taken", wrong[i]);
+		assert_int_equal(c.neighbours_n, 1);
+		assert_int_equal(c.as_number, 9);
+	}
+	/* A key that TCP-MD5 has no room for; a name that we have none for. */
+	memset(longer, 'x', sizeof(longer));
+	longer[81] = '\0';
+	snprintf(text, sizeof(text), "router bgp 9\nneighbour a remote-as 1\n"
+	    "neighbour a password %s\n", longer);
+	assert_int_equal(parse(text), 1);
+	longer[81] = 'x';
+	longer[CONFIG_STRING] = '\0';
+	snprintf(text, sizeof(text), "router bgp 9\nneighbour %s remote-as 1\n",
+	    longer);
+	assert_int_equal(parse(text), 1);
+	/* And more of them than there may be. */
+	fresh(NULL);
+	assert_int_equal(parse("router bgp 9\n"), 0);
+	for (int i = 0; i <= CONFIG_NEIGHBOURS; i++) {
+		char name[24], err[128], *words[] = { "neighbour", name,
+		    "remote-as", "1" };
+
+		snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(config_router(&c, 4, words, err, sizeof(err)),
+		    i < CONFIG_NEIGHBOURS);
+	}
+	/* Outside of the block they are none. */
+	fresh(NULL);
+	assert_int_equal(parse("neighbour a remote-as 1\n"
+	    "router bgp 9\nset debug 1\nneighbour a remote-as 1\n"
+	    "router bgp 9\nexit\nneighbour a remote-as 1\n"), 3);
+	assert_int_equal(c.neighbours_n, 0);
 }
 
 static void
@@ -815,6 +943,15 @@ test_relations(void **state)
 	    "set bind_address 192.0.2.1\nset peer_address 192.0.2.2", 0);
 	relation("set bgp_peer1 192.0.2.1",
 	    "set bgp_peer1 192.0.2.1\nset as_number 64512", 0);
+	relation("router bgp 1\nneighbour 192.0.2.1 remote-as 2\n"
+	    "set bgp_peer1 192.0.2.1",
+	    "router bgp 1\nneighbour 192.0.2.1 remote-as 2\n"
+	    "set bgp_peer1 192.0.2.2", 0);
+	relation("router bgp 1\nneighbour 192.0.2.1 remote-as 2\n"
+	    "set as_number 0", "router bgp 1\nneighbour 192.0.2.1 remote-as 2",
+	    0);
+	relation("set as_number 1\nset bgp_peer1 a\nset bgp_peer2 a",
+	    "set as_number 1\nset bgp_peer1 a\nset bgp_peer2 b", 0);
 }
 
 /*
@@ -948,6 +1085,8 @@ main(void)
 		TEST(test_bad_lines_cost_themselves),
 		TEST(test_legacy_keys),
 		TEST(test_legacy_blocks),
+		TEST(test_router_bgp),
+		TEST(test_router_bgp_faults),
 		TEST(test_long_lines),
 		TEST(test_many),
 		TEST(test_binary),

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "bgp.h"
 #include "confwrite.h"
 #include "ippool.h"
 #include "l2tpns.h"
@@ -83,6 +84,10 @@ users_load(const char *path, config_fault_fn *fn, void *arg)
 void secrets_clear(void) { }
 void cli_reconfigure(void) { }
 void radius_reconfigure(void) { reconfigured++; }
+
+static int bgp_told;
+
+void bgp_reconfigure(void) { bgp_told++; }
 
 void
 session_pool_changed(void (*done)(void))
@@ -266,6 +271,8 @@ other_value(const struct config_key *k)
 {
 	static char text[64];
 	bool path = strstr(k->name, "_file") || strstr(k->name, "_dir");
+	bool host = strcmp(k->name, "bgp_peer1") == 0 ||
+	    strcmp(k->name, "bgp_peer2") == 0;
 
 	switch (k->type) {
 	case C_INT:
@@ -282,7 +289,7 @@ other_value(const struct config_key *k)
 		return "yes";
 	case C_STRING:
 	case C_SECRET:
-		return path ? "/tmp/it's \"there\"" : k->max < 20 ? "x1" :
+		return path ? "/tmp/it's \"there\"" : k->max < 20 || host ? "x1" :
 		    "it's \"\\so\" \xc3\xa9";
 	}
 	return "";
@@ -908,6 +915,68 @@ test_keys_of_2_4(void **state)
 	assert_int_equal(lns.config.primary_radius, 0x0a000003);
 }
 
+/* --- router bgp ----------------------------------------------------------- */
+
+static bool
+router(const char *line)
+{
+	char copy[128], *words[8];
+	const char *reason;
+	int n;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	n = config_words(copy, words, 8, &reason);
+	return config_router_live(n, words, msg, sizeof(msg));
+}
+
+/* Live, in what `write memory` writes, and gone when the file says so. */
+static void
+test_router_bgp(void **state)
+{
+	char as_read[512];
+
+	(void)state;
+	begin("set debug 0\n");
+	bgp_told = 0;
+	assert_true(router("router bgp 64512"));
+	assert_true(router("neighbour 192.0.2.1 remote-as 65001"));
+	assert_true(router("neighbour 192.0.2.1 timers 10 30"));
+	assert_string_equal(msg, "");
+	assert_int_equal(bgp_told, 3);
+	assert_int_equal(lns.config.as_number, 64512);
+	assert_int_equal(lns.config.neighbours_n, 1);
+	assert_int_equal(lns.config.neighbours[0].hold, 30);
+	assert_false(router("neighbour 192.0.2.1 timers 10 2"));
+	assert_non_null(strstr(msg, "hold time of 2"));
+	assert_int_equal(bgp_told, 3);
+	assert_int_equal(lns.config.neighbours[0].hold, 30);
+	/* What it does not fit is said. */
+	assert_true(router("no router bgp"));
+	assert_true(router("router bgp 64512"));
+	assert_true(router("neighbour 192.0.2.1 remote-as 65001"));
+	assert_true(config_set_live("as_number", "0", msg, sizeof(msg)));
+	assert_string_equal(msg, "neighbours need as_number");
+	assert_true(config_set_live("as_number", "64512", msg, sizeof(msg)));
+
+	assert_true(write_memory());
+	snprintf(as_read, sizeof(as_read), "%s", "\nrouter bgp 64512\n"
+	    "neighbour 192.0.2.1 remote-as 65001\nexit\n# Plugins\n");
+	assert_non_null(strstr(get(file), as_read));
+	bgp_told = 0;
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_int_equal(bgp_told, 1);
+	assert_int_equal(lns.config.neighbours_n, 1);
+	put("startup-config", "set debug 0\n");
+	assert_true(config_reload(msg, sizeof(msg)));
+	assert_int_equal(lns.config.neighbours_n, 0);
+	assert_int_equal(lns.config.as_number, 0);
+	/* Of a file with a fault nothing is taken. */
+	put("startup-config", "router bgp 1\nneighbour a remote-as 0\n");
+	assert_false(config_reload(msg, sizeof(msg)));
+	assert_non_null(strstr(msg, ":2: remote-as: 0 is not in 1.."));
+	assert_int_equal(lns.config.as_number, 0);
+}
+
 /* What Debian's package installs, where that is installed. */
 static void
 test_file_of_debian(void **state)
@@ -958,6 +1027,7 @@ main(void)
 		TEST(test_write_beside_a_trap),
 		TEST(test_write_to_a_full_disk),
 		TEST(test_write_as_another_user),
+		TEST(test_router_bgp),
 		TEST(test_keys_of_2_4),
 		TEST(test_file_of_debian),
 	};

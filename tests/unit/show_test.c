@@ -14,6 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "bgp.h"
 #include "cli_rows.h"
 #include "command.h"
 #include "confwrite.h"
@@ -374,6 +375,56 @@ config_set_live(const char *key, const char *value, char *msg, size_t size)
 	snprintf(msg, size, strcmp(key, "setuid") == 0 ?
 	    "takes effect after a restart" : "");
 	return true;
+}
+
+/* --- BGP peers ---------------------------------------------------------- */
+
+static struct bgp_row bgp_rows[2];
+static size_t bgp_rows_n;
+static bool bgp_is_raised, bgp_is_suspended;
+
+bool bgp_raised(void) { return bgp_is_raised; }
+bool bgp_suspended(void) { return bgp_is_suspended; }
+uint32_t bgp_identifier(void) { return bgp_rows_n > 0 ? 0xc0000201 : 0; }
+
+bool
+bgp_row(size_t i, struct bgp_row *r)
+{
+	if (i < bgp_rows_n)
+		*r = bgp_rows[i];
+	return i < bgp_rows_n;
+}
+
+void
+bgp_suspend(bool on)
+{
+	snprintf(told, sizeof(told), "suspend all %d", on);
+}
+
+bool
+bgp_suspend_peer(const char *peer, bool on)
+{
+	snprintf(told, sizeof(told), "suspend %s %d", peer, on);
+	return true;
+}
+
+bool
+bgp_restart(const char *peer)
+{
+	snprintf(told, sizeof(told), "restart %s", peer != NULL ? peer : "all");
+	return true;
+}
+
+bool
+config_router_live(int n, char *const *words, char *msg, size_t size)
+{
+	told[0] = '\0';
+	for (int i = 0; i < n; i++)
+		snprintf(told + strlen(told), sizeof(told) - strlen(told),
+		    "%s%s", i > 0 ? " " : "", words[i]);
+	snprintf(msg, size, "%s", strcmp(words[n - 1], "wrong") == 0 ?
+	    "is wrong" : "");
+	return msg[0] == '\0';
 }
 
 /* --- the scene ---------------------------------------------------------- */
@@ -999,6 +1050,109 @@ histograms(void **state)
 }
 
 static void
+bgp(void **state)
+{
+	(void)state;
+	lns.local_addr = 0xc0000264;
+	bgp_rows_n = 0;
+	assert_prints(show_bgp, "",
+"BGPv4 router identifier 192.0.2.100, local AS number 0, hold time 180s\n"
+"Peer               AS Address         State       Retries Retry-in Route Pend Prefixes\n");
+	assert_prints(show_bgp, "json", "[]\n");
+	assert_prints(do_restart_bgp, "", "There are no BGP neighbours\n");
+	bgp_rows[0] = (struct bgp_row){ .name = "192.0.2.1",
+	    .addr = 0xc0000201, .as = 65001, .local_as = 64512,
+	    .state = "Established", .since = 61500, .hold = 90,
+	    .keepalive = 30, .announced = 12, .in = 7, .out = 9, .flaps = 1,
+	    .last_error = "sent NOTIFICATION: Hold Timer Expired",
+	    .pending = true };
+	bgp_rows[1] = (struct bgp_row){ .name = "core.example.net",
+	    .as = 4200000000, .local_as = 64512, .state = "Idle",
+	    .last_error = "", .retries = 3, .retry_in = 7001,
+	    .suspended = true };
+	bgp_rows_n = 2;
+	bgp_is_raised = true;
+	lns.config.as_number = 64512;
+	assert_prints(show_bgp, "",
+"BGPv4 router identifier 192.0.2.1, local AS number 64512, hold time 180s\n"
+"Peer                     AS Address         State       Retries Retry-in Route Pend Prefixes\n"
+"192.0.2.1             65001 192.0.2.1       Established       0        0   yes  yes       12\n"
+"core.example.net 4200000000 *               Idle              3        8    no   no        0\n");
+	assert_prints(show_bgp, "json",
+"[\n"
+"{\"peer\": \"192.0.2.1\", \"as\": 65001, \"address\": \"192.0.2.1\", \"state\": \"Established\", \"retries\": 0, \"retry_in\": 0, \"prefixes\": 12, \"route\": true, \"pending\": true, \"suspended\": false, \"seconds\": 61},\n"
+"{\"peer\": \"core.example.net\", \"as\": 4200000000, \"address\": null, \"state\": \"Idle\", \"retries\": 3, \"retry_in\": 8, \"prefixes\": 0, \"route\": false, \"pending\": false, \"suspended\": true, \"seconds\": 0}\n"
+"]\n");
+	assert_prints(show_bgp, "192.0.2.1",
+"Peer 1:\n"
+"\tAddress:\t192.0.2.1\n"
+"\tRemote AS:\t65001\n"
+"\tLocal AS:\t64512\n"
+"\tState:\t\tEstablished\n"
+"\tFor:\t\t61 seconds\n"
+"\tHold Time:\t90\n"
+"\tKeepalive:\t30\n"
+"\tPrefixes:\t12\n"
+"\tPending:\tY\n"
+"\tSuspended:\tN\n"
+"\tMessages In:\t7\n"
+"\tMessages Out:\t9\n"
+"\tSessions Lost:\t1\n"
+"\tLast Error:\tsent NOTIFICATION: Hold Timer Expired\n"
+"\tRetries:\t0\n"
+"\tRetry In:\t0\n");
+	assert_prints(show_bgp, "core.example.net json",
+"[\n"
+"{\"peer\": \"core.example.net\", \"address\": null, \"as\": 4200000000, \"local_as\": 64512, \"state\": \"Idle\", \"seconds\": 0, \"hold\": null, \"keepalive\": null, \"prefixes\": 0, \"pending\": false, \"suspended\": true, \"messages_in\": 0, \"messages_out\": 0, \"lost\": 0, \"last_error\": null, \"retries\": 3, \"retry_in\": 8}\n"
+"]\n");
+	assert_prints(show_bgp, "nobody",
+"No such peer: nobody\n");
+}
+
+static void
+bgp_commands(void **state)
+{
+	(void)state;
+	bgp_rows_n = 2;
+	bgp_is_suspended = false;
+	assert_prints(do_suspend_bgp, "", "Suspending peer 192.0.2.1\n"
+	    "Suspending peer core.example.net\n");
+	assert_string_equal(told, "suspend all 1");
+	assert_prints(do_suspend_bgp, "core.example.net",
+	    "Suspending peer core.example.net\n");
+	assert_string_equal(told, "suspend core.example.net 1");
+	assert_prints(do_no_suspend_bgp, "192.0.2.1",
+	    "Un-suspending peer 192.0.2.1\n");
+	assert_string_equal(told, "suspend 192.0.2.1 0");
+	bgp_is_suspended = true;
+	assert_prints(do_no_suspend_bgp, "192.0.2.1", "All peers are "
+	    "suspended: no suspend bgp without a peer ends that\n");
+	assert_prints(do_no_suspend_bgp, "", "Un-suspending peer 192.0.2.1\n"
+	    "Un-suspending peer core.example.net\n");
+	assert_string_equal(told, "suspend all 0");
+	assert_prints(do_restart_bgp, "192.0.2.1",
+	    "Restarting peer 192.0.2.1\n");
+	assert_string_equal(told, "restart 192.0.2.1");
+	assert_prints(do_restart_bgp, "", "Restarting peer 192.0.2.1\n"
+	    "Restarting peer core.example.net\n");
+	assert_string_equal(told, "restart all");
+	assert_prints(do_restart_bgp, "x", "No such peer: x\n");
+	assert_prints(do_restart_bgp, "a b",
+	    "Specify one peer, or none for all\n");
+
+	assert_prints(do_router_bgp, "64512", "");
+	assert_string_equal(told, "router bgp 64512");
+	assert_prints(do_no_router_bgp, "", "");
+	assert_string_equal(told, "no router bgp");
+	assert_prints(do_neighbour, "192.0.2.1 remote-as wrong", "is wrong\n");
+	assert_string_equal(told, "neighbour 192.0.2.1 remote-as wrong");
+	assert_prints(do_neighbour, "a b c d e f g h i j", "");
+	assert_string_equal(told, "neighbour a b c d e f g");
+	assert_prints(do_no_neighbour, "192.0.2.1", "");
+	assert_string_equal(told, "no neighbour 192.0.2.1");
+}
+
+static void
 the_rest_of_show(void **state)
 {
 	(void)state;
@@ -1011,10 +1165,6 @@ the_rest_of_show(void **state)
 	    "[\n{\"name\": \"garden\"},\n{\"name\": \"autosnoop\"}\n]\n");
 	assert_prints(show_ipcache, "",
 	    "Sess# IP Address\n    1 10.20.0.9\n1 entries in cache\n");
-	assert_prints(show_bgp, "",
-"BGPv4 router identifier 192.0.2.100, local AS number 0, hold time 180s\n"
-"Peer               AS Address         State       Retries Retry-in Route Pend\n");
-	assert_prints(show_bgp, "json", "[]\n");
 	typed(show_cluster, "");
 	assert_true(strncmp(output, "Cluster status   : Master\n"
 	    "My address       : 192.0.2.100\n", 56) == 0);
@@ -1240,6 +1390,8 @@ main(void)
 		T(uptime),
 		T(counters_are_shown_and_cleared),
 		T(histograms),
+		T(bgp),
+		T(bgp_commands),
 		T(the_rest_of_show),
 		T(snoop),
 		T(throttle),
