@@ -72,3 +72,4 @@ snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
 fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
+plugin_host_test_OBJS = $(plugins_test_OBJS)
