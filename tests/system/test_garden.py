@@ -279,7 +279,7 @@ def garden(net, daemon, plugin_dir, portal, tmp_path):
 
 # -- a subscriber's packets
 
-def ask(net, own, to, port, seconds=0.7):
+def ask(net, own, to, port, seconds=0.3):
     """Who answers UDP there; None: nobody."""
     with net.lac.socket() as one:
         one.settimeout(seconds)
@@ -291,7 +291,7 @@ def ask(net, own, to, port, seconds=0.7):
             return None
 
 
-def connect(net, own, to, port, seconds=0.7):
+def connect(net, own, to, port, seconds=0.3):
     """Who answers TCP there; None: nobody."""
     with net.lac.socket(kind=socket.SOCK_STREAM) as one:
         one.settimeout(seconds)
