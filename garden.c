@@ -11,8 +11,8 @@
  *	garden		what build-garden says
  *
  * The loop never waits: a change of the firewall is a child.  While one runs,
- * changes are collected, and the next takes all of them; so a child is as long
- * as the machine is slow.  What is in the kernel is never taken for granted:
+ * changes are collected, and the next takes all of them.  A session waits for
+ * its child: until its address is in the list, no packet of it passes.  What is in the kernel is never taken for granted:
  * at the start and after anything has failed, the whole set is built beside
  * the one in force and swapped with it, and the chain without ipset is always
  * replaced as a whole, in one transaction.  So what a crash has left is gone
@@ -56,6 +56,7 @@
 #define LINE_ROOM	256		/* longer than any line */
 #define WAIT_MAX	60		/* s between tries, at most */
 #define CHECK_EVERY	30		/* s without a change */
+#define PAUSE_SECONDS	"0.05"		/* between two children */
 #define OUTPUT_LINES	10		/* of a child's, for the log */
 
 int plugin_api_version = PLUGIN_API_VERSION;
@@ -194,16 +195,19 @@ struct address {
 	uint32_t ip;
 	uint32_t s;			/* whose it is */
 	bool want;			/* it is to be in there */
+	bool held;			/* its session is, until it is in */
 	bool dirty;			/* it is among the changes */
 	struct address *next;		/* of its bucket */
 	struct address *change;		/* the next one of the changes */
 };
 
-enum child { NO_CHILD, SETUP, SYNC, CHANGES, CUT, CHECK, REMOVE };
+enum child { NO_CHILD, SETUP, SYNC, CHANGES, CUT, CHECK, PAUSE, REMOVE };
 
 static struct pluginfuncs *host;
 static struct address *table[BUCKETS];
 static struct address *changes;		/* that no child has been given yet */
+static uint32_t sent[BATCH];		/* what the child is to put in */
+static size_t n_sent;
 static uint32_t to_cut[CUT_MAX];	/* whose connections are to go */
 static size_t n_cut;
 
@@ -214,6 +218,7 @@ static struct {
 	bool with_set;
 	bool whole;			/* the next batch is all that there is */
 	bool syncing;			/* more of that has to follow */
+	bool pause;			/* changes have just been made */
 	unsigned int bucket;		/* where it goes on */
 	enum child child;		/* what runs */
 	unsigned int failures;		/* in a row */
@@ -244,6 +249,22 @@ forget(struct address **a)
 	free(gone);
 }
 
+/* It goes nowhere before it is in the list. */
+static void
+hold(struct address *a)
+{
+	if (!a->held)
+		a->held = host->hold(a->s, 1) != 0;
+}
+
+static void
+let_go(struct address *a)
+{
+	if (a->held)
+		(void)host->hold(a->s, 0);
+	a->held = false;
+}
+
 /* Those that are not wanted; all: everybody. */
 static void
 forget_addresses(bool all)
@@ -252,9 +273,10 @@ forget_addresses(bool all)
 
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (a = &table[i]; *a != NULL; )
-			if (all || !(*a)->want)
+			if (all || !(*a)->want) {
+				let_go(*a);
 				forget(a);
-			else {
+			} else {
 				(*a)->dirty = false;
 				a = &(*a)->next;
 			}
@@ -290,10 +312,12 @@ put_in(uint32_t s, uint32_t ip)
 		a->ip = ip;
 		*slot = a;
 	}
-	a->s = s;
-	if (a->want)
+	if (a->want && a->s == s)
 		return;
+	a->s = s;
 	a->want = true;
+	a->held = false;
+	hold(a);
 	host->count(count_in, 1);
 	note_change(a);
 }
@@ -306,6 +330,7 @@ take_out(uint32_t s, uint32_t ip)
 	if (a == NULL || !a->want || a->s != s)
 		return;
 	a->want = false;
+	let_go(a);
 	host->count(count_out, 1);
 	note_change(a);
 }
@@ -435,6 +460,23 @@ find_script(char *path, size_t size)
 
 /* --- children ----------------------------------------------------------- */
 
+/* Those whom the child has put in, and after a new list all that are in it. */
+static void
+release(enum child child)
+{
+	struct address *a;
+
+	for (size_t i = 0; child == CHANGES && i < n_sent; i++) {
+		a = *find(sent[i]);
+		if (a != NULL && a->want)
+			let_go(a);
+	}
+	for (size_t i = 0; child == SYNC && i < BUCKETS; i++)
+		for (a = table[i]; a != NULL; a = a->next)
+			if (a->want && !a->dirty)
+				let_go(a);
+}
+
 /* The first of the places where Debian and others keep such programs. */
 static const char *
 program(const char *name)
@@ -478,6 +520,7 @@ note_failure(enum child child, int status, const char *output)
 		[CHANGES] = "changing addresses",
 		[CUT] = "cutting connections",
 		[CHECK] = "checking",
+		[PAUSE] = "a pause",
 		[REMOVE] = "removing the rules",
 	};
 	unsigned int n = ++g.failures;
@@ -515,6 +558,19 @@ setup_done(int status, const char *output)
 }
 
 static void
+child_good(enum child child)
+{
+	if (g.syncing)
+		return;
+	g.pause = child == CHANGES || child == SYNC;
+	release(child);
+	if (g.failures > 0)
+		host->log(PLUGIN_LOG_WARN, 0, 0, "the walled garden is right "
+		    "again");
+	g.failures = 0;
+}
+
+static void
 child_done(void *arg, int status, const char *output)
 {
 	bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -532,13 +588,10 @@ child_done(void *arg, int status, const char *output)
 		host->log(PLUGIN_LOG_WARN, 0, 0, "somebody has changed the "
 		    "walled garden's rules: they are made again");
 		g.built = false;
-	} else if (!good && child != CUT)
+	} else if (!good && child != CUT && child != PAUSE)
 		note_failure(child, status, output);
-	else if (!g.syncing && g.failures > 0) {
-		host->log(PLUGIN_LOG_WARN, 0, 0, "the walled garden is right "
-		    "again");
-		g.failures = 0;
-	}
+	else if (good && g.wanted)
+		child_good(child);
 	advance();
 }
 
@@ -636,13 +689,16 @@ start_changes(void)
 	struct text t = { 0 };
 	struct address *a;
 
+	n_sent = 0;
 	for (unsigned int n = 0; changes != NULL && n < BATCH; n++) {
 		a = changes;
 		changes = a->change;
 		a->dirty = false;
 		add_address(&t, a->want ? "add garden_users " :
 		    "del garden_users ", a->ip, "");
-		if (!a->want)
+		if (a->want)
+			sent[n_sent++] = a->ip;
+		else
 			forget(find(a->ip));
 	}
 	start_ipset(CHANGES, &t);
@@ -671,6 +727,16 @@ start_check(void)
 	start(CHECK, argv, NULL);
 }
 
+/* Not a program for each who comes: in a rush it is one for many. */
+static void
+start_pause(void)
+{
+	static const char *const argv[] = { "/bin/sleep", PAUSE_SECONDS, NULL };
+
+	g.pause = false;
+	start(PAUSE, argv, NULL);
+}
+
 static const char *const remove_argv[] = { "/bin/sh", "-c", script, "garden",
     "remove", NULL };
 
@@ -687,6 +753,8 @@ advance(void)
 		start_setup();
 	} else if (g.syncing) {
 		start_sync();
+	} else if (g.pause) {
+		start_pause();
 	} else if (g.whole || (changes != NULL && !g.with_set)) {
 		g.whole = false;
 		if (g.with_set)
@@ -736,7 +804,8 @@ plugin_become_master(struct param_become_master *data)
 	g.built = false;
 	g.wanted = true;
 	while ((s = host->next_session(s)) != 0)
-		if (host->get_session(s, &p, sizeof(p)) && p.garden && p.open)
+		if (host->get_session(s, &p, sizeof(p)) && p.garden && p.open &&
+		    p.ip != 0)
 			put_in(s, p.ip);
 	advance();
 	return PLUGIN_RET_OK;

@@ -173,6 +173,8 @@ struct session_local {
 	bool starting;			/* counted among max_starting */
 	bool ending;			/* dying, and plugins are being told */
 	bool moving;			/* into the garden, or out of it */
+	bool held;			/* by a plugin: not SF_OPEN, */
+	bool held_open;			/* though IPCP is Opened */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */
 	struct timer idle_timer;	/* Idle-Timeout */

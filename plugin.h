@@ -414,6 +414,13 @@ struct pluginfuncs {
 	 */
 	int (*counter)(const char *name, const char *help);
 	void (*count)(int counter, uint64_t n);
+
+	/*
+	 * While it is held no IP passes either way, whatever PPP agrees on; in
+	 * new_session: not a single packet.  0 lets it go.  Who is unloaded
+	 * lets go before.
+	 */
+	int (*hold)(uint32_t s, int on);
 };
 
 /* --- what a plugin has --------------------------------------------------- */

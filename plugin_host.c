@@ -322,6 +322,17 @@ host_garden(uint32_t sid, int on)
 }
 
 static int
+host_hold(uint32_t sid, int on)
+{
+	struct session *s = changeable(sid);
+
+	if (s == NULL)
+		return 0;
+	session_hold(s, on != 0);
+	return 1;
+}
+
+static int
 host_set_filter(uint32_t sid, const char *filter_id)
 {
 	struct session *s = changeable(sid);
@@ -440,4 +451,5 @@ const struct pluginfuncs plugin_host_functions = {
 	.run_wait = plugin_run_wait,
 	.counter = plugin_counter,
 	.count = plugin_count,
+	.hold = host_hold,
 };

@@ -588,7 +588,9 @@ session_network_up(struct session *s)
 	mtu = ppp_mtu(s);
 	if (framed_mtu != 0 && framed_mtu < mtu)
 		mtu = framed_mtu;
-	s->flags |= SF_OPEN;
+	session_local(s)->held_open = session_local(s)->held;
+	if (!session_local(s)->held)
+		s->flags |= SF_OPEN;
 	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
 	s->last_data = (uint32_t)(timer_now() / 1000);
 	if (!session_local(s)->starting)
@@ -606,7 +608,25 @@ session_network_up(struct session *s)
 void
 session_network_down(struct session *s)
 {
+	session_local(s)->held_open = false;
 	s->flags &= (uint16_t)~SF_OPEN;
+}
+
+void
+session_hold(struct session *s, bool on)
+{
+	struct session_local *l = session_local(s);
+
+	if (l->held == on)
+		return;
+	l->held = on;
+	if (on) {
+		l->held_open = (s->flags & SF_OPEN) != 0;
+		s->flags &= (uint16_t)~SF_OPEN;
+	} else if (l->held_open) {
+		l->held_open = false;
+		s->flags |= SF_OPEN;
+	}
 }
 
 /* --- the walled garden -------------------------------------------------- */

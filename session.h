@@ -97,6 +97,9 @@ bool session_set_user(struct session *, const char *user);
  */
 bool session_garden(struct session *, bool on);
 
+/* No IP passes, whatever IPCP says, until it is let go. */
+void session_hold(struct session *, bool on);
+
 /* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);
 /* The next older one of the same user, or NULL. */

@@ -26,7 +26,7 @@
 
 /* --- the server ---------------------------------------------------------- */
 
-static struct { int used, open, garden; } sessions[SESSIONS];
+static struct { int used, open, garden, held; } sessions[SESSIONS];
 static char etc[64];
 static char logged[16384];
 static char answer[256];
@@ -105,6 +105,14 @@ fake_garden(uint32_t s, int on)
 }
 
 static int
+fake_hold(uint32_t s, int on)
+{
+	assert_int_equal(sessions[s].held, !on);
+	sessions[s].held = on;
+	return 1;
+}
+
+static int
 fake_shutdown(uint32_t s, const char *reason, int result, int error, int cause)
 {
 	assert_true(reason[0] != '\0' && result == 0 && error == 0 &&
@@ -167,7 +175,7 @@ static struct pluginfuncs host = {
 	.get_session = fake_get_session, .next_session = fake_next,
 	.find_session = fake_find, .garden = fake_garden,
 	.shutdown = fake_shutdown, .run = fake_run, .run_wait = fake_run_wait,
-	.counter = fake_counter, .count = fake_count,
+	.counter = fake_counter, .count = fake_count, .hold = fake_hold,
 };
 
 /* --- what happens -------------------------------------------------------- */
@@ -178,6 +186,11 @@ end(int status, const char *output)
 	assert_true(child.running);
 	child.running = 0;
 	child.done(NULL, status, output);
+	while (child.running && strcmp(child.argv[0], "/bin/sleep") == 0) {
+		child.running = 0;
+		children--;
+		child.done(NULL, 0, "");
+	}
 }
 
 /* The child that runs is this one. */
@@ -226,6 +239,7 @@ down(uint32_t s)
 	assert_int_equal(plugin_kill_session(&p), PLUGIN_RET_OK);
 	assert_int_equal(plugin_kill_session(&p), PLUGIN_RET_OK);
 	sessions[s].used = sessions[s].open = sessions[s].garden = 0;
+	sessions[s].held = 0;
 }
 
 static void
@@ -364,6 +378,7 @@ test_in_and_out(void **state)
 	assert_false(child.running);
 	up(1);
 	assert_true(has_line("add garden_users 10.0.0.1"));
+	assert_true(sessions[1].held);
 	/* What comes now waits for it, and goes together. */
 	login(2, 0);
 	up(2);
@@ -371,10 +386,13 @@ test_in_and_out(void **state)
 	up(3);
 	login(4, 1);
 	up(4);
+	assert_true(sessions[2].held);
+	assert_false(sessions[4].held);
 	down(1);
 	assert_int_equal(children, 3);
 	end(0, "");
 	assert_int_equal(children, 4);
+	assert_true(sessions[2].held);
 	assert_int_equal(count_lines(""), 3);
 	assert_true(has_line("add garden_users 10.0.0.2"));
 	assert_true(has_line("add garden_users 10.0.0.3"));
@@ -382,6 +400,7 @@ test_in_and_out(void **state)
 	/* Out while it goes in, and in again while it goes out. */
 	down(2);
 	end(0, "");
+	assert_false(sessions[3].held);
 	assert_int_equal(count_lines(""), 1);
 	assert_true(has_line("del garden_users 10.0.0.2"));
 	login(2, 0);
@@ -438,7 +457,9 @@ test_failure(void **state)
 	end(EXIT(20), "");
 	assert_true(has_line("add garden_next 10.0.0.1"));
 	assert_true(has_line("swap garden_next garden_users"));
+	assert_true(sessions[1].held);
 	end(0, "");
+	assert_false(sessions[1].held);
 	assert_false(child.running);
 	assert_non_null(strstr(logged, "right again"));
 	assert_int_equal(login(2, 0), 1);
@@ -483,6 +504,7 @@ test_without_ipset(void **state)
 	assert_true(has_line("-A garden_users -s 10.0.0.1 -j garden"));
 	assert_true(has_line("-A garden_users -s 10.0.0.2 -j garden"));
 	down(1);
+	assert_true(sessions[2].held);
 	end(0, "");
 	assert_int_equal(count_lines("-A"), 1);
 	assert_true(has_line("-A garden_users -s 10.0.0.2 -j garden"));
