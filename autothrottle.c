@@ -5,6 +5,7 @@
  *
  *	Cisco-AVPair = "throttle=yes"			throttle_speed
  *	Cisco-AVPair = "throttle=512"			both ways
+ *	Cisco-AVPair = "throttle=512/2000"		in and out
  *	Cisco-AVPair = "throttle=in 512 out 2000"	or one of them
  *	Cisco-AVPair = "throttle=no"			full speed
  *	Cisco-AVPair = "lcp:interface-config#1=service-policy input 512"
@@ -50,7 +51,20 @@ parse_rate(const char *word, uint32_t *rate)
 	return 1;
 }
 
-/* RATE, or pairs of a way and its RATE. */
+/* RATE, or IN/OUT. */
+static int
+parse_both(const char *text, uint32_t *in, uint32_t *out)
+{
+	const char *slash = strchr(text, '/');
+	char first[16];
+
+	if (slash == NULL)
+		return parse_rate(text, in) && parse_rate(text, out);
+	snprintf(first, sizeof(first), "%.*s", (int)(slash - text), text);
+	return parse_rate(first, in) && parse_rate(slash + 1, out);
+}
+
+/* The same, or pairs of a way and its RATE. */
 static int
 parse_rates(const char *text, uint32_t *in, uint32_t *out)
 {
@@ -58,10 +72,8 @@ parse_rates(const char *text, uint32_t *in, uint32_t *out)
 	uint32_t *to;
 	int used;
 
-	if (parse_rate(text, in)) {
-		*out = *in;
+	if (parse_both(text, in, out))
 		return 1;
-	}
 	do {
 		if (sscanf(text, "%7s %15s %n", way, rate, &used) != 2)
 			return 0;

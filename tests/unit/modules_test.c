@@ -257,6 +257,8 @@ test_autothrottle(void **state)
 	pair("throttle", "0", "throttle 7 0 0", "");
 	pair("throttle", "1", "throttle 7 1 1", "");
 	pair("throttle", "100000000", "throttle 7 100000000 100000000", "");
+	pair("throttle", "512/2000", "throttle 7 512 2000", "");
+	pair("throttle", "0/2000", "throttle 7 0 2000", "");
 	pair("throttle", "in 512 out 2000", "throttle 7 512 2000", "");
 	pair("throttle", "out 2000  in 512", "throttle 7 512 2000", "");
 	pair("throttle", "in 512", "throttle 7 512 0", "");
