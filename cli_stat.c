@@ -316,42 +316,6 @@ show_version(struct command_run *run)
 	    " tunnels\n", lns.config.max_sessions, lns.config.max_tunnels);
 }
 
-/* --- show cluster ------------------------------------------------------- */
-
-/* A stand-alone server is a cluster of one: the master, without peers. */
-void
-show_cluster(struct command_run *run)
-{
-	char my[IP_TEXT], vip[IP_TEXT], group[IP_TEXT];
-
-	ip_text(my, lns.local_addr);
-	ip_text(vip, lns.config.bind_address);
-	ip_text(group, lns.config.cluster_address);
-	if (rows_json(run)) {
-		command_print(run, "[\n{\"status\": \"Master\", \"address\": "
-		    "\"%s\", \"vip\": \"%s\", \"highest_session\": %u, "
-		    "\"highest_tunnel\": %u, \"peers\": 0}\n]\n", my, vip,
-		    table_highest_session(), table_highest_tunnel());
-		return;
-	}
-	command_print(run,
-	    "Cluster status   : Master\n"
-	    "My address       : %s\n"
-	    "VIP address      : %s\n"
-	    "Multicast address: %s\n"
-	    "Multicast i'face : %s\n"
-	    "Next heartbeat # : 0\n"
-	    "Highest session  : %u\n"
-	    "Highest tunnel   : %u\n"
-	    "0 changes queued for sending\n"
-	    "0 peers.\n"
-	    "%20s %10s %8s\n"
-	    "This server stands alone: no heartbeats are sent or heard.\n",
-	    my, vip, group, lns.config.cluster_interface,
-	    table_highest_session(), table_highest_tunnel(), "Address",
-	    "Basetime", "Age");
-}
-
 /* --- show bgp ----------------------------------------------------------- */
 
 static const struct column bgp_columns[] = {

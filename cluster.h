@@ -26,16 +26,20 @@ enum cluster_role {
 };
 
 /*
- * Opens the socket and begins as a slave, or as CLUSTER_OFF, at once master,
- * when cluster_address is 0.0.0.0 or cluster_secret is missing without
- * cluster_insecure (which is logged).  False with a reason in err when the
- * socket or the interface cannot be had; the server then is on its own.
+ * Begins as a slave, or as CLUSTER_OFF, at once master, when cluster_address is
+ * 0.0.0.0 or cluster_secret is missing without cluster_insecure (which is
+ * logged).  While the interface or the port cannot be had it stays a slave
+ * without a master and tries again, as whoever has configured a cluster wants
+ * no second master.  To be called before forward_init(): its hook at the end of
+ * the turn sends what others have to know before LACs hear of it.
  */
-bool cluster_init(char *err, size_t errlen);
+void cluster_init(void);
 
 /*
- * Goodbye: another member takes over at once instead of after the time-out.
- * True if there is one that is up to date, so that sessions go on without us.
+ * Goodbye: another member takes over at once instead of after the time-out;
+ * this one is a slave until it ends.  True if sessions go on without us, or are
+ * not ours: false, and nothing has changed, on a master that no member follows
+ * that has everything, and without a cluster.
  */
 bool cluster_leave(void);
 void cluster_exit(void);

@@ -62,6 +62,7 @@
 #define IFNAME	15	/* IFNAMSIZ without its NUL */
 #define NSCTL_SECRET_GOOD 16
 #define BGP_PASSWORD	80	/* TCP_MD5SIG_MAXKEYLEN */
+#define CLUSTER_SECRET_GOOD 16
 
 const struct config_key config_keys[] = {
 	INT(debug, LIVE, "0", 0, 5, "",
@@ -114,15 +115,15 @@ const struct config_key config_keys[] = {
 	    "keep all memory that the process uses from being swapped out"),
 	INT(icmp_rate, LIVE, "0", 0, 1000000, "packets/s",
 	    "ICMP host unreachable sent at most; 0 sends none"),
-	IPV4(cluster_address, INACTIVE, "239.192.13.13",
-	    "multicast group of the cluster"),
-	TEXT(cluster_interface, C_STRING, INACTIVE, "eth0", IFNAME,
+	IPV4(cluster_address, RESTART, "239.192.13.13",
+	    "multicast group of the cluster; 0.0.0.0 is no cluster"),
+	TEXT(cluster_interface, C_STRING, RESTART, "eth0", IFNAME,
 	    "interface of the cluster packets"),
-	INT(cluster_hb_interval, INACTIVE, "5", 1, 600, "0.1 s",
-	    "time between two heartbeats"),
-	INT(cluster_hb_timeout, INACTIVE, "150", 1, 36000, "0.1 s",
+	INT(cluster_hb_interval, LIVE, "5", 1, 600, "0.1 s",
+	    "time between two heartbeats; the same on all members"),
+	INT(cluster_hb_timeout, LIVE, "150", 1, 36000, "0.1 s",
 	    "silence of the master after which another is elected; at least "
-	    "4 intervals and 11"),
+	    "3 intervals, and the same on all members"),
 	INT(as_number, LIVE, "0", 0, INT64_C(4294967295), "",
 	    "our autonomous system; 0 is no BGP"),
 	STRING(bgp_peer1, LIVE, "",
@@ -248,6 +249,24 @@ const struct config_key config_keys[] = {
 	INT(bgp_hold_time, LIVE, "180", 0, 65535, "s",
 	    "silence of a BGP neighbour after which its session ends; the "
 	    "lower of ours and its is used; 0 is never, else at least 3"),
+
+	INT(cluster_port, RESTART, "32792", 1, 65535, "",
+	    "UDP port of the cluster packets"),
+	INT(cluster_mcast_ttl, RESTART, "1", 1, 255, "",
+	    "routers that multicast cluster packets may pass, and one; above "
+	    "1 members need not be in the subnet of cluster_interface"),
+	INT(cluster_master_min_adv, LIVE, "1", 1, 31, "",
+	    "slaves that have every session, from which number on the master "
+	    "leaves the packets to them and withdraws its routes"),
+	SECRET(cluster_secret, LIVE, "",
+	    "shared by the members, who sign all cluster packets with it; "
+	    "there is no cluster without one (but see cluster_insecure)"),
+	BOOL(cluster_insecure, RESTART, "no",
+	    "have a cluster even without cluster_secret: whoever can send to "
+	    "cluster_interface then has every session in his hands"),
+	INT(cluster_start_wait, RESTART, "15", 1, 600, "0.1 s",
+	    "time after the start in which a master must have been heard, or "
+	    "one is elected; at least 3 intervals count"),
 };
 
 const size_t config_keys_n = LEN(config_keys);
@@ -270,9 +289,6 @@ const struct config_legacy config_legacy[] = {
 	{ "bind_multi_address", ONE_ADDRESS },
 	{ "bind_portremotelns", NO_LAC },
 	{ "cluster_master", "no server is made master by configuration" },
-	{ "cluster_master_min_adv", "clusters have no such setting" },
-	{ "cluster_mcast_ttl", "clusters have no such setting" },
-	{ "cluster_port", "clusters have no such setting" },
 	{ "default_ipv6_domain_list", NO_IPV6 },
 	{ "dhcp6_preferred_lifetime", NO_IPV6 },
 	{ "dhcp6_server_duid", NO_IPV6 },
@@ -1474,7 +1490,8 @@ check_radius(const struct config *c, struct config_report *r)
 static void
 check_cluster(const struct config *c, struct config_report *r)
 {
-	int64_t least = 4 * c->cluster_hb_interval + 11;
+	int64_t least = 3 * c->cluster_hb_interval;
+	size_t n = strlen(c->cluster_secret);
 
 	if (c->cluster_hb_timeout < least)
 		config_fault(r, line_of("cluster_hb_timeout",
@@ -1482,6 +1499,14 @@ check_cluster(const struct config *c, struct config_report *r)
 		    " is too short for cluster_hb_interval %" PRId64
 		    ": at least %" PRId64, c->cluster_hb_timeout, c->cluster_hb_interval,
 		    least);
+	if (n > 0 && n < CLUSTER_SECRET_GOOD)
+		config_warn(r, line_of("cluster_secret", NULL),
+		    "cluster_secret has %zu characters: under %d it may be "
+		    "guessed", n, CLUSTER_SECRET_GOOD);
+	if (n > 0 && c->cluster_address != 0 && c->bind_address == 0)
+		config_warn(r, line_of("cluster_secret", "bind_address"),
+		    "a cluster needs a bind_address, by which LACs know all "
+		    "its members");
 }
 
 static void

@@ -90,7 +90,7 @@ struct config {
 	int64_t icmp_rate;
 	uint32_t cluster_address;
 	char cluster_interface[CONFIG_STRING];
-	int64_t cluster_hb_interval, cluster_hb_timeout;
+	int64_t cluster_hb_interval, cluster_hb_timeout;	/* 0.1 s */
 	int64_t as_number;
 	char bgp_peer1[CONFIG_STRING];
 	int64_t bgp_peer1_as;
@@ -141,6 +141,11 @@ struct config {
 	/* what is no key: `router bgp` */
 	struct config_neighbour neighbours[CONFIG_NEIGHBOURS];
 	size_t neighbours_n;
+	/* of the cluster: three with the names of l2tpns 2.4 */
+	int64_t cluster_port, cluster_mcast_ttl, cluster_master_min_adv;
+	char cluster_secret[CONFIG_STRING];
+	bool cluster_insecure;
+	int64_t cluster_start_wait;	/* 0.1 s */
 };
 
 /* Fills in every default. */

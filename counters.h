@@ -110,6 +110,26 @@
 	X(nsctl_replayed, "nsctl requests dropped: they had come before")      \
 	X(nsctl_late, "nsctl requests dropped: the clocks are apart")	       \
 	X(nsctl_limited, "nsctl requests dropped: over 100 a second")	       \
+	/* cluster */							       \
+	X(cluster_rx_packets, "datagrams that came to the cluster's port")     \
+	X(cluster_rx_bytes, "octets of them")				       \
+	X(cluster_tx_packets, "datagrams sent to the cluster")		       \
+	X(cluster_tx_bytes, "octets of them")				       \
+	X(cluster_tx_errors, "datagrams to the cluster that could not be sent")\
+	X(cluster_foreign, "cluster datagrams dropped: not by cluster_interface")\
+	X(cluster_malformed, "cluster datagrams dropped as malformed")	       \
+	X(cluster_version, "cluster datagrams dropped: of another version")    \
+	X(cluster_forged, "cluster datagrams dropped: not signed with our secret")\
+	X(cluster_other, "cluster datagrams dropped: another bind_address")    \
+	X(cluster_sender, "cluster datagrams dropped: wrong sender or receiver")\
+	X(cluster_unproven, "cluster datagrams dropped: sender not proven yet")\
+	X(cluster_replayed, "cluster datagrams dropped: they had come before") \
+	X(cluster_misplaced, "cluster datagrams dropped: not for this role")   \
+	X(cluster_asked, "requests for missing parts of the master's stream")  \
+	X(cluster_resent, "parts of the stream sent again")		       \
+	X(cluster_lost, "times that a copy was lost and asked for anew")       \
+	X(cluster_promoted, "times that this server became master")	       \
+	X(cluster_demoted, "times that this server ceased to be master")       \
 	/* how often functions ran, by the names of l2tpns 2 */		       \
 	X(call_processtun, "turns with packets to read from the TUN device")   \
 	X(call_processudp, "turns with datagrams to read from LACs")	       \

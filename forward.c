@@ -242,7 +242,7 @@ static const struct own_port {
 	{ IPV4_TCP, 179 },		/* BGP */
 	{ IPV4_UDP, L2TP_PORT },
 	{ IPV4_UDP, CONTROL_PORT },	/* nsctl, if nsctl_port is not another */
-	{ IPV4_UDP, 32792 },		/* cluster */
+	{ IPV4_UDP, 32792 },		/* cluster, if cluster_port is not another */
 };
 
 static bool
@@ -256,8 +256,8 @@ is_own_port(const uint8_t *ip, const struct ipv4 *h)
 		return false;
 	if (!ipv4_ports(ip, h, &src, &dst))
 		return true;
-	if (dst == (h->protocol == IPV4_UDP ? lns.config.nsctl_port :
-	    lns.config.cli_port))
+	if (h->protocol == IPV4_UDP ? dst == lns.config.nsctl_port ||
+	    dst == lns.config.cluster_port : dst == lns.config.cli_port)
 		return true;
 	for (i = 0; i < sizeof(own_ports) / sizeof(own_ports[0]); i++)
 		if (own_ports[i].protocol == h->protocol &&

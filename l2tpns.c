@@ -25,6 +25,7 @@
 #include "bgp.h"
 #include "cleanup.h"
 #include "cli.h"
+#include "cluster.h"
 #include "confwrite.h"
 #include "control.h"
 #include "digest.h"
@@ -151,7 +152,9 @@ announce_ready(void)
 	uint32_t a = lns.config.bind_address;
 	char err[256];
 
-	if (lns.config.send_garp && a != 0 && !bgp_configured()) {
+	/* In a cluster, whoever becomes master does that. */
+	if (lns.config.send_garp && a != 0 && !bgp_configured() &&
+	    cluster_role() == CLUSTER_OFF) {
 		if (garp_send(a, err, sizeof(err)))
 			COUNT(arp_sent);
 		else
@@ -166,7 +169,7 @@ announce_ready(void)
 	if (a != 0)
 		bgp_announce(a, 32);
 	bgp_init();
-	bgp_raise(true);
+	bgp_raise(cluster_role() == CLUSTER_OFF);
 	notify_ready();
 }
 
@@ -188,22 +191,6 @@ start_network(void)
 		log_error("nothing can be intercepted: %s", err);
 	if (!radius_init(err, sizeof(err)))
 		fatal("RADIUS: %s", err);
-}
-
-static void
-take_over_state(void)
-{
-	const char *path = lns.config.state_file;
-	char msg[512];
-
-	if (!lns.config.save_state)
-		state_discard(path);
-	else if (!state_restore(path, (long)lns.config.state_max_age, msg,
-	    sizeof(msg)))
-		log_error("saved state %s refused: %s; starting without "
-		    "sessions", path, msg);
-	else if (msg[0] != '\0')
-		log_warn("state restored: %s", msg);
 }
 
 static void
@@ -230,6 +217,7 @@ start(void)
 	session_init();
 	ppp_init();
 	tunnel_init();
+	cluster_init();
 	start_network();
 	config_start_files();
 	speed_init();
@@ -243,7 +231,8 @@ start(void)
 	loop_on_signal(SIGINT, stop_quietly);
 	loop_on_signal(SIGQUIT, stop_cleanly);
 	/* Last: who is told to stop from here on saves it again. */
-	take_over_state();
+	if (cluster_role() == CLUSTER_OFF)
+		state_take_over();
 }
 
 /*
@@ -275,6 +264,7 @@ stop(void)
 	acctfile_exit();
 	session_exit();
 	tunnel_reap();
+	cluster_exit();
 	forward_flush();
 	radius_exit();
 	forward_exit();
@@ -319,7 +309,8 @@ main(int argc, char **argv)
 	settle();
 	if (args.detach)
 		process_background();
-	plugins_become_master();
+	if (cluster_role() == CLUSTER_OFF)
+		plugins_become_master();
 	announce_ready();
 	loop_run();
 	stop();

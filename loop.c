@@ -2,9 +2,10 @@
  * loop.c - the select() loop: descriptors by stage, hooks, child processes
  *
  * A turn is: sleep in select() until a descriptor is ready or a timer due;
- * read the clock and fire timers; serve the ready descriptors stage by stage;
- * collect dead children; run the hooks.  The clock is read after the sleep so
- * that timer_now() is the time at which the packets of this turn are handled.
+ * read the clock, run the early hooks and fire timers; serve the ready
+ * descriptors stage by stage; collect dead children; run the hooks.  The clock
+ * is read after the sleep so that timer_now() is the time at which the packets
+ * of this turn are handled.
  *
  * Callbacks add and remove descriptors while the lists are being walked.
  * Three things keep that safe: removing the descriptor that comes next moves
@@ -51,7 +52,7 @@ static struct loop_fd *serve_next;
 static fd_set can_read, can_write;	/* still to be served this turn */
 static uint64_t bad_fds;
 
-static struct loop_hook *hooks;
+static struct loop_hook *early_hooks, *hooks;
 static struct loop_child *children;
 static bool children_died;
 static bool stopped;
@@ -289,11 +290,9 @@ loop_wait(struct loop_child *c, uint64_t ms, int *status)
 }
 
 static void
-run_hooks(void)
+run_hooks(struct loop_hook *h)
 {
-	struct loop_hook *h;
-
-	for (h = hooks; h != NULL; h = h->next)
+	for (; h != NULL; h = h->next)
 		h->run();
 }
 
@@ -305,11 +304,13 @@ loop_turn(uint64_t max_ms)
 
 	wait_ready(max_ms);
 	start = timer_usec();
+	timer_read();
+	run_hooks(early_hooks);
 	timer_advance();
 	for (stage = 0; stage < LOOP_STAGES && !stopped; stage++)
 		serve_stage(stage);
 	reap_children();
-	run_hooks();
+	run_hooks(hooks);
 	spent = timer_usec() - start;
 	if (spent > stall_usec)
 		stall_usec = spent;
@@ -342,17 +343,27 @@ loop_stall_reset(void)
 	stall_usec = 0;
 }
 
-void
-loop_at_turn_end(struct loop_hook *hook)
+static void
+add_hook(struct loop_hook **p, struct loop_hook *hook)
 {
-	struct loop_hook **p = &hooks;
-
 	while (*p != NULL && *p != hook)
 		p = &(*p)->next;
 	if (*p == NULL) {
 		*p = hook;
 		hook->next = NULL;
 	}
+}
+
+void
+loop_at_turn_end(struct loop_hook *hook)
+{
+	add_hook(&hooks, hook);
+}
+
+void
+loop_before_timers(struct loop_hook *hook)
+{
+	add_hook(&early_hooks, hook);
 }
 
 /*
@@ -423,7 +434,7 @@ loop_init(void)
 		self_exe = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	memset(stages, 0, sizeof(stages));
 	memset(handlers, 0, sizeof(handlers));
-	hooks = NULL;
+	early_hooks = hooks = NULL;
 	children = NULL;
 	children_died = stopped = false;
 	bad_fds = stall_usec = 0;

@@ -1,8 +1,8 @@
 /*
  * loop.h - the select() loop: descriptors by stage, hooks, child processes
  *
- * One turn has a fixed order: clock and due timers, then the descriptors that
- * select() found ready, stage by stage, then the hooks at the end of the turn
+ * One turn has a fixed order: the clock, early hooks, due timers, then the
+ * descriptors that select() found ready, stage by stage, then the hooks at the end of the turn
  * (flush what is queued, reap what died).  Control comes before data and each
  * callback must bound its own work, so that a flood of either starves nobody.
  * Nothing that runs here may block.
@@ -58,6 +58,12 @@ struct loop_hook {
 	struct loop_hook *next;
 };
 void loop_at_turn_end(struct loop_hook *);
+
+/*
+ * A hook at the beginning of each turn, when the clock has been read and no
+ * timer has fired yet: what must not happen any more can be prevented.
+ */
+void loop_before_timers(struct loop_hook *);
 
 /*
  * A handler for a signal, run inside the loop (never in signal context);

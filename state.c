@@ -850,3 +850,19 @@ state_discard(const char *path)
 	if (path[0] != '\0')
 		(void)put_aside(path, aside, sizeof(aside));
 }
+
+void
+state_take_over(void)
+{
+	const char *path = lns.config.state_file;
+	char msg[512];
+
+	if (!lns.config.save_state)
+		state_discard(path);
+	else if (!state_restore(path, (long)lns.config.state_max_age, msg,
+	    sizeof(msg)))
+		log_error("saved state %s refused: %s; starting without "
+		    "sessions", path, msg);
+	else if (msg[0] != '\0')
+		log_warn("state restored: %s", msg);
+}

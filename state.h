@@ -34,6 +34,12 @@ bool state_save(const char *path, char *msg, size_t size);
  */
 bool state_restore(const char *path, long max_age, char *msg, size_t size);
 
+/*
+ * At the start, or when it has turned out that no other server goes on: what
+ * save_state says, with the lines in the log.
+ */
+void state_take_over(void);
+
 /* What an earlier run has left, when save_state is off: to path.refused. */
 void state_discard(const char *path);
 

@@ -2,7 +2,8 @@
  * stop.c - the two ways in which the server stops
  *
  * SIGTERM is for a restart, or for another server to take over: nobody is
- * told, and what is up is saved for the next process, or at least billed.
+ * told; in a cluster the others go on with what is up, else it is saved for the
+ * next process, or at least billed.
  * SIGQUIT is for good: everybody is told, and has the time to answer.  Both
  * only begin it here; the loop turns on until all is said, and what is left
  * then is undone in l2tpns.c.
@@ -12,13 +13,14 @@
  * them has heard it, packets go on to the subscribers.
  *
  * Owns:     the timers that wait for that and for the last answers.
- * Calls:    bgp, tunnel, session, accounting, state, notify.
+ * Calls:    cluster, bgp, tunnel, session, accounting, state, notify.
  * Lifetime: from the first of these signals to the end of the loop.
  */
 #include "stop.h"
 
 #include "accounting.h"
 #include "bgp.h"
+#include "cluster.h"
 #include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
@@ -122,6 +124,19 @@ end_cleanly(void)
 	stop_when_settled(CLEAN_MS);
 }
 
+/*
+ * In a cluster sessions go on without this server, and so do the accounting
+ * records that it has not sent: others have copies.
+ */
+static void
+end_in_cluster(void)
+{
+	notify_stopping();
+	acct_forget();
+	lns.quiet = true;
+	loop_stop();
+}
+
 static struct {
 	struct timer timer;
 	void (*end)(void);
@@ -162,18 +177,29 @@ stop_by(void (*end)(void))
 	timer_arm(&retiring.timer, RETIRE_MS);
 }
 
+/* Another member takes over at once, not after RETIRE_MS. */
 void
 stop_quietly(int sig)
 {
-	if (!lns.shutting_down)
+	void (*end)(void) = end_quietly;
+
+	if (!lns.shutting_down) {
 		log_warn("signal %d: stopping; LACs and subscribers are not "
 		    "told", sig);
-	stop_by(end_quietly);
+		if (cluster_leave())
+			end = end_in_cluster;
+	}
+	stop_by(end);
 }
 
+/* A slave's sessions are not its own to end. */
 void
 stop_cleanly(int sig)
 {
+	if (!lns.master) {
+		stop_quietly(sig);
+		return;
+	}
 	if (!lns.shutting_down)
 		log_warn("signal %d: disconnecting %u sessions on %u tunnels, "
 		    "then stopping", sig, table_sessions(), table_tunnels());

@@ -317,11 +317,19 @@ timer_left(const struct timer *t)
 }
 
 void
+timer_read(void)
+{
+	if (fake)
+		return;
+	wall = time(NULL);
+	now = read_clock(CLOCK_MONOTONIC, 1000);
+}
+
+void
 timer_advance(void)
 {
-	if (!fake)
-		wall = time(NULL);
-	advance_to(fake ? now : read_clock(CLOCK_MONOTONIC, 1000));
+	timer_read();
+	advance_to(now);
 }
 
 /*

@@ -68,6 +68,9 @@ timer_armed(const struct timer *t)
 /* Milliseconds until it fires, 0 when due or not armed. */
 uint64_t timer_left(const struct timer *);
 
+/* Reads the clock, as timer_advance() does, and fires nothing yet. */
+void timer_read(void);
+
 /* Reads the clock and fires everything that is due. */
 void timer_advance(void);
 

@@ -927,8 +927,8 @@ static void
 test_relations(void **state)
 {
 	(void)state;
-	relation("set cluster_hb_interval 10\nset cluster_hb_timeout 50",
-	    "set cluster_hb_interval 10\nset cluster_hb_timeout 51", 1);
+	relation("set cluster_hb_interval 10\nset cluster_hb_timeout 29",
+	    "set cluster_hb_interval 10\nset cluster_hb_timeout 30", 1);
 	relation("set l2tp_require_secret yes",
 	    "set l2tp_require_secret yes\nset l2tp_secret x", 1);
 	relation("set primary_radius 192.0.2.1",

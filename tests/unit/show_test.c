@@ -16,6 +16,7 @@
 
 #include "bgp.h"
 #include "cli_rows.h"
+#include "cluster.h"
 #include "command.h"
 #include "confwrite.h"
 #include "ippool.h"
@@ -24,6 +25,7 @@
 #include "plugins.h"
 #include "radius.h"
 #include "reload.h"
+#include "replica.h"
 #include "session.h"
 #include "snoop.h"
 #include "speed.h"
@@ -1049,6 +1051,127 @@ histograms(void **state)
 	    "\n0 total sessions open.\n"));
 }
 
+/* --- the cluster ----------------------------------------------------------- */
+
+static struct cluster_status cluster;
+static struct cluster_row peers[2];
+
+void
+cluster_status(struct cluster_status *s)
+{
+	*s = cluster;
+}
+
+bool
+cluster_row(size_t i, struct cluster_row *row)
+{
+	if (i >= cluster.peers)
+		return false;
+	*row = peers[i];
+	return true;
+}
+
+uint32_t
+replica_queued(void)
+{
+	return 17;
+}
+
+void
+replica_undefined(uint32_t *sessions, uint32_t *of_sessions,
+    uint32_t *tunnels, uint32_t *of_tunnels)
+{
+	*sessions = 3;
+	*of_sessions = 40;
+	*tunnels = 1;
+	*of_tunnels = 2;
+}
+
+#define CLUSTER_ADDRESSES						       \
+    "My address       : 10.88.0.1\n"					       \
+    "VIP address      : 192.0.2.1\n"					       \
+    "Multicast address: 239.192.13.13\n"				       \
+    "Multicast i'face : eth1\n"
+
+static void
+show_master(void)
+{
+	cluster = (struct cluster_status){ .role = CLUSTER_MASTER,
+	    .address = 0x0a580001, .master = 0x0a580001, .next = 812,
+	    .changes = 99, .peers = 2 };
+	assert_prints(show_cluster, "",
+	    "Cluster status   : Master\n" CLUSTER_ADDRESSES
+	    "Next heartbeat # : 812\n"
+	    "Highest session  : 2\n"
+	    "Highest tunnel   : 1\n"
+	    "17 changes queued for sending\n"
+	    "2 peers.\n"
+	    "             Address   Basetime      Age\n"
+	    "           10.88.0.2 1700000000      0.2  up to date\n"
+	    "           10.88.0.3 1700000060      1.5  behind\n"
+	    "99 changes of state. Routes are not announced by this server.\n");
+	assert_prints(show_cluster, "json",
+	    "[\n{\"status\": \"Master\", \"address\": \"10.88.0.1\", "
+	    "\"vip\": \"192.0.2.1\", \"highest_session\": 2, "
+	    "\"highest_tunnel\": 1, \"next\": 812, \"queued\": 17, "
+	    "\"changes\": 99, \"routes\": false, \"members\": ["
+	    "{\"address\": \"10.88.0.2\", \"basetime\": 1700000000, "
+	    "\"age\": 0.2, \"state\": \"up to date\"}, "
+	    "{\"address\": \"10.88.0.3\", \"basetime\": 1700000060, "
+	    "\"age\": 1.5, \"state\": \"behind\"}], \"peers\": 2}\n]\n");
+}
+
+static void
+show_slave(void)
+{
+	peers[0].master = true;
+	cluster = (struct cluster_status){ .role = CLUSTER_SLAVE,
+	    .address = 0x0a580001, .master = 0x0a580002, .next = 812,
+	    .heartbeat_age = 320, .changes = 99, .peers = 1,
+	    .up_to_date = true, .routes = true };
+	assert_prints(show_cluster, "",
+	    "Cluster status   : Slave\n" CLUSTER_ADDRESSES
+	    "My master        : 10.88.0.2 (last heartbeat 0.3 seconds old)\n"
+	    "Uptodate         : Yes\n"
+	    "Next sequence number expected: 812\n"
+	    "3 sessions undefined of 40\n"
+	    "1 tunnels undefined of 2\n"
+	    "1 peers.\n"
+	    "             Address   Basetime      Age\n"
+	    "           10.88.0.2 1700000000      0.2  master\n"
+	    "99 changes of state. Routes are announced by this server.\n");
+	assert_prints(show_cluster, "json",
+	    "[\n{\"status\": \"Slave\", \"address\": \"10.88.0.1\", "
+	    "\"vip\": \"192.0.2.1\", \"master\": \"10.88.0.2\", "
+	    "\"heartbeat_age\": 0.3, \"up_to_date\": true, \"next\": 812, "
+	    "\"undefined_sessions\": 3, \"of_sessions\": 40, "
+	    "\"undefined_tunnels\": 1, \"of_tunnels\": 2, "
+	    "\"changes\": 99, \"routes\": true, \"members\": ["
+	    "{\"address\": \"10.88.0.2\", \"basetime\": 1700000000, "
+	    "\"age\": 0.2, \"state\": \"master\"}], \"peers\": 1}\n]\n");
+	cluster.master = 0;
+	cluster.up_to_date = false;
+	assert_non_null(strstr(typed(show_cluster, ""),
+	    "My master        : Not defined\nUptodate         : No\n"));
+}
+
+static void
+show_of_a_cluster(void **state)
+{
+	(void)state;
+	lns.config.bind_address = 0xc0000201;
+	lns.config.cluster_address = 0xefc00d0d;
+	strcpy(lns.config.cluster_interface, "eth1");
+	peers[0] = (struct cluster_row){ .addr = 0x0a580002,
+	    .basetime = 1700000000, .age = 249, .up_to_date = true };
+	peers[1] = (struct cluster_row){ .addr = 0x0a580003,
+	    .basetime = 1700000060, .age = 1500 };
+	show_master();
+	show_slave();
+	cluster = (struct cluster_status){ .role = CLUSTER_OFF };
+	lns.config.bind_address = 0;
+}
+
 static void
 bgp(void **state)
 {
@@ -1392,6 +1515,7 @@ main(void)
 		T(histograms),
 		T(bgp),
 		T(bgp_commands),
+		T(show_of_a_cluster),
 		T(the_rest_of_show),
 		T(snoop),
 		T(throttle),

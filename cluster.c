@@ -1,0 +1,1206 @@
+/*
+ * cluster.c - several servers, one set of subscribers: who is there, who is
+ * master
+ *
+ * Every member says each interval what it is: a slave by a ping, the master by
+ * a heartbeat.  A heartbeat is also the master's lease: as long as the others
+ * hear it, nobody else may be master, and once it has not sent one for the
+ * time-out, he himself may not either, since then they have elected.  That is
+ * checked before anything else in a turn, so that a process that was stopped
+ * and goes on does nothing of what it had in mind.
+ *
+ * Elections need no votes.  Each slave ranks all it hears: who has everything
+ * first, then who started first, then the higher address.  The best is master
+ * when the time-out has passed; the next waits an interval more for each that
+ * is better, in case that one is gone too.  Whoever still hears of the master
+ * through others has a deaf link, not a dead master, and holds back.  Should
+ * there be two masters all the same, the one who knows of more changes stays,
+ * to be promoted being a change, and the other one follows it.
+ *
+ * What comes from the network is believed when it is signed, new, and from an
+ * epoch that has answered our challenge (cluster_member.h).
+ *
+ * Owns:     this server's role, lns.master; when the next beat is due.
+ * Calls:    cluster_link, cluster_member, cluster_stream; replica.c and
+ *           cluster_forward.c with what came; bgp.c, icmp.c, state.c by role.
+ * Lifetime: cluster_init() before the network is opened, as its hook at the
+ *           end of the turn must come before that of forward.c.
+ */
+#include "cluster.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "bgp.h"
+#include "cluster_forward.h"
+#include "cluster_int.h"
+#include "cluster_link.h"
+#include "cluster_member.h"
+#include "digest.h"
+#include "icmp.h"
+#include "l2tpns.h"
+#include "log.h"
+#include "loop.h"
+#include "plugins.h"
+#include "ratelimit.h"
+#include "replica.h"
+#include "state.h"
+#include "timer.h"
+
+#define TICK		50		/* ms */
+#define LINK_CHECK	1000		/* ms */
+#define LINK_COMPLAIN	30000		/* ms */
+#define ANSWER_AGAIN	100		/* ms */
+#define ECHO_RATE	200		/* a second, for each address */
+#define STALL		1000		/* ms: worth a line */
+#define SETTLED		2000		/* ms */
+#define COPY_GOOD	60000		/* ms: of the last master's */
+#define GARP_TIMES	3
+#define GARP_GAP	1000		/* ms */
+
+#define ADDR(a)		(a) >> 24, (a) >> 16 & 255, (a) >> 8 & 255, (a) & 255
+#define ADDR_FMT	"%u.%u.%u.%u"
+
+static enum cluster_role role = CLUSTER_OFF;
+static uint64_t epoch, number;
+static uint64_t started;		/* ms */
+static uint64_t changes;
+static uint64_t beat_at, beat_sent;	/* ms: the next, the last */
+static uint64_t last_turn;
+static bool leaving, routes;
+
+/* Slave: whom it follows, and when it will not wait any longer. */
+static uint32_t master;
+static uint64_t master_heard, elect_at;
+static bool master_gone;		/* for sure: nobody else hears it */
+static bool was_up_to_date;		/* while the master was heard */
+static uint64_t was_whole;		/* ms: when it was so last */
+static bool needed_walk;
+static bool has_followed;		/* ever */
+
+/* Master. */
+static bool followed;
+static unsigned int garps_left;
+static uint64_t garp_at;
+
+static uint64_t link_check_at, complain_at;
+static struct ratelimit echoes;
+static struct timer ticker;
+
+static void tick(struct timer *);
+static void turn_begins(void), turn_ends(void);
+static struct loop_hook begin_hook = { .run = turn_begins };
+static struct loop_hook end_hook = { .run = turn_ends };
+
+static uint64_t
+interval(void)
+{
+	return (uint64_t)lns.config.cluster_hb_interval * 100;
+}
+
+static uint64_t
+timeout(void)
+{
+	return (uint64_t)lns.config.cluster_hb_timeout * 100;
+}
+
+static uint64_t
+since(uint64_t then)
+{
+	return timer_now() > then ? timer_now() - then : 0;
+}
+
+/* Heard lately enough to be counted on. */
+static bool
+is_fresh(const struct member *m)
+{
+	return since(m->heard) < 4 * interval();
+}
+
+enum cluster_role
+cluster_role(void)
+{
+	return role;
+}
+
+uint32_t
+cluster_address(void)
+{
+	return role == CLUSTER_OFF ? 0 : link_address();
+}
+
+uint32_t
+cluster_master(void)
+{
+	return role == CLUSTER_MASTER ? link_address() : master;
+}
+
+bool
+cluster_followed(void)
+{
+	return followed;
+}
+
+void
+cluster_count_change(void)
+{
+	changes++;
+}
+
+uint64_t
+cluster_changes(void)
+{
+	return changes;
+}
+
+/* --- sending --------------------------------------------------------------- */
+
+void
+cluster_begin(struct wr *w, enum cw_kind kind, uint32_t to)
+{
+	struct cw_head h = { .kind = (uint8_t)kind,
+	    .cluster = lns.config.bind_address, .from = link_address(),
+	    .to = to, .epoch = epoch, .number = ++number };
+
+	cw_begin(w, &h);
+}
+
+/* It is there, but nothing that it sends to the group comes through. */
+static bool
+seems_deaf(const struct member *m)
+{
+	return since(m->heard_group) > 3 * interval();
+}
+
+/* Without a secret nothing is sent: it was taken away while we run. */
+static bool
+may_talk(void)
+{
+	return lns.config.cluster_secret[0] != '\0' ||
+	    lns.config.cluster_insecure;
+}
+
+bool
+cluster_post(struct wr *w, uint32_t to)
+{
+	size_t len = cw_seal(w, lns.config.cluster_secret);
+	struct member *m = NULL;
+	bool sent;
+
+	if (len == 0 || !may_talk())
+		return false;
+	sent = link_send(to, w->start, len);
+	if (to == 0)
+		while ((m = member_next(m)) != NULL)
+			if (seems_deaf(m))
+				(void)link_send(m->addr, w->start, len);
+	return sent;
+}
+
+bool
+cluster_send(uint32_t to, enum cluster_record type, const uint8_t *record,
+    size_t len)
+{
+	static uint8_t buf[CW_DATAGRAM_MAX];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	if (to == 0 && role == CLUSTER_SLAVE)
+		to = master;
+	if (to == 0 || link_address() == 0)
+		return false;
+	cluster_begin(&w, CW_RECORD, to);
+	cw_put(&w, (uint16_t)type, record, len);
+	return cluster_post(&w, to);
+}
+
+/* --- what we are ----------------------------------------------------------- */
+
+/* The master is, or was, heard, but did not hear us. */
+static bool
+is_mute(void)
+{
+	const struct member *m = master != 0 ? member_find(master) : NULL;
+
+	return m != NULL && m->heard - m->hears_us >= 4 * interval();
+}
+
+static bool
+is_up_to_date(void)
+{
+	return role == CLUSTER_SLAVE && master != 0 && !is_mute() &&
+	    stream_is_whole() && since(master_heard) < timeout() &&
+	    replica_up_to_date();
+}
+
+static uint16_t
+our_flags(void)
+{
+	uint16_t flags = 0;
+
+	if (role == CLUSTER_MASTER || is_up_to_date())
+		flags |= CW_UP_TO_DATE;
+	if (role == CLUSTER_SLAVE && master != 0 && stream_needs_walk())
+		flags |= CW_WANTS_WALK;
+	if (role == CLUSTER_SLAVE && master != 0 &&
+	    since(master_heard) > interval() * 3 / 2)
+		flags |= CW_WANTS_REPLY;
+	if (routes)
+		flags |= CW_HAS_ROUTES;
+	if (leaving)
+		flags |= CW_LEAVING;
+	return flags;
+}
+
+static struct cw_state
+our_state(void)
+{
+	return (struct cw_state){
+		.flags = our_flags(),
+		.interval = (uint16_t)lns.config.cluster_hb_interval,
+		.timeout = (uint16_t)lns.config.cluster_hb_timeout,
+		.uptime = since(started),
+		.basetime = lns.start,
+		.changes = changes,
+		.master = cluster_master(),
+		.master_age = role == CLUSTER_MASTER ? 0 :
+		    (uint32_t)since(master_heard),
+		.reign = role == CLUSTER_MASTER ? stream_reign() :
+		    stream_their_reign(),
+		.next = role == CLUSTER_MASTER ? stream_next() :
+		    stream_expects(),
+		.oldest = stream_oldest(),
+		.challenge = members_challenge()
+	};
+}
+
+/* To all, or to one; `stranger` has said something, and is answered. */
+static void
+say_state(uint32_t to, const struct cw_member *stranger)
+{
+	struct cw_member list[CW_MEMBERS_MAX + 1];
+	struct cw_state s = our_state();
+	const struct member *m = NULL;
+	uint8_t buf[1024];
+	struct wr w = wr_init(buf, sizeof(buf));
+	size_t n = 0;
+
+	while ((m = member_next(m)) != NULL)
+		if (is_fresh(m))
+			list[n++] = (struct cw_member){ .addr = m->addr,
+			    .epoch = m->epoch,
+			    .challenge = m->state.challenge };
+	if (stranger != NULL)
+		list[n++] = *stranger;
+	cluster_begin(&w, role == CLUSTER_MASTER ? CW_HEARTBEAT : CW_PING, to);
+	cw_put_state(&w, &s);
+	cw_put_members(&w, list, n);
+	(void)cluster_post(&w, to);
+}
+
+static void
+beat(void)
+{
+	beat_sent = timer_now();
+	beat_at = beat_sent + interval();
+	say_state(0, NULL);
+}
+
+/* A slave in trouble asks its master, too, who may hear only that. */
+static void
+beat_master(void)
+{
+	if (role == CLUSTER_SLAVE && master != 0 &&
+	    (our_flags() & CW_WANTS_REPLY) != 0)
+		say_state(master, NULL);
+}
+
+/* --- roles ----------------------------------------------------------------- */
+
+static void
+raise_routes(bool up)
+{
+	if (routes == up)
+		return;
+	routes = up;
+	log_info("cluster: routes are %s", up ? "announced" : "withdrawn");
+	bgp_raise(up);
+}
+
+/* As many as these follow the stream, and have everything for a while. */
+static uint32_t
+settled_slaves(void)
+{
+	const struct member *m = NULL;
+	uint32_t n = 0;
+
+	while ((m = member_next(m)) != NULL)
+		if (m->up_to_date_since != 0 && is_fresh(m) &&
+		    since(m->up_to_date_since) >= SETTLED)
+			n++;
+	return n;
+}
+
+/*
+ * A master with enough slaves leaves the packets to them; one who has not
+ * enough, as at the start or when they are gone, must take them itself.
+ *
+ * A slave begins when it has everything, and goes on while it follows a new
+ * master: its copy is that of the last one, and better than no way in.  But a
+ * master that does not hear it cannot be handed anything.
+ */
+static void
+decide_routes(void)
+{
+	if (leaving)
+		return;			/* stop.c does that */
+	if (role == CLUSTER_MASTER)
+		raise_routes(settled_slaves() <
+		    (uint32_t)lns.config.cluster_master_min_adv);
+	else if (is_up_to_date()) {
+		was_whole = timer_now();
+		raise_routes(true);
+	} else if (routes)
+		raise_routes(since(was_whole) < COPY_GOOD && !is_mute());
+}
+
+static bool
+follows_us(const struct member *m)
+{
+	return role == CLUSTER_MASTER && !m->master &&
+	    m->state.master == link_address() &&
+	    m->state.reign == stream_reign();
+}
+
+static void
+count_followers(void)
+{
+	const struct member *m = NULL;
+	bool any = false;
+
+	while (!any && (m = member_next(m)) != NULL)
+		any = follows_us(m);
+	if (followed && !any)
+		stream_skip();
+	followed = any;
+}
+
+static void
+send_garp(void)
+{
+	char err[256];
+
+	if (garps_left == 0 || timer_now() < garp_at)
+		return;
+	garps_left--;
+	garp_at = timer_now() + GARP_GAP;
+	if (garp_send(lns.config.bind_address, err, sizeof(err)))
+		COUNT(arp_sent);
+	else
+		log_info("no gratuitous ARP: %s", err);
+}
+
+/*
+ * What a slave has carried is counted first; then everything wakes.  A copy of
+ * nothing, with nobody else there, is what a restart of the only server looks
+ * like: then what it has saved holds.
+ */
+static void
+become_master(const char *why)
+{
+	log_warn("cluster: this server is master now: %s", why);
+	COUNT(cluster_promoted);
+	cluster_forward_settle();
+	role = CLUSTER_MASTER;
+	lns.master = true;
+	master = 0;
+	changes++;
+	stream_begin_reign();
+	followed = false;
+	if (!has_followed && members_count() == 0)
+		state_take_over();
+	else
+		replica_promote();
+	plugins_become_master();
+	garps_left = lns.config.send_garp && lns.config.bind_address != 0 &&
+	    !bgp_configured() ? GARP_TIMES : 0;
+	garp_at = timer_now();
+	send_garp();
+	decide_routes();
+	beat();
+}
+
+static void
+become_slave(const char *why)
+{
+	log_warn("cluster: this server is no longer master: %s", why);
+	COUNT(cluster_demoted);
+	role = CLUSTER_SLAVE;
+	lns.master = false;
+	was_whole = timer_now();
+	was_up_to_date = true;
+	followed = false;
+	garps_left = 0;
+	master = 0;
+	has_followed = true;		/* what it had saved is old */
+	master_gone = false;
+	elect_at = timer_now() + 2 * interval();
+	replica_demote();
+	plugins_become_slave(0);
+	decide_routes();
+}
+
+/* The copy that we have is another's: all of it is asked for. */
+static void
+follow(struct member *m)
+{
+	log_warn("cluster: " ADDR_FMT " is master", ADDR(m->addr));
+	if (!has_followed)
+		state_discard(lns.config.state_file);
+	has_followed = true;
+	master = m->addr;
+	master_gone = false;
+	master_heard = timer_now();
+	elect_at = master_heard + timeout();
+	changes = m->state.changes;
+	stream_follow(m->state.reign, m->state.next);
+	needed_walk = true;
+	plugins_become_slave(master);
+	beat();
+}
+
+static void
+lose_master(const char *why, uint64_t wait)
+{
+	log_warn("cluster: " ADDR_FMT " is no longer master: %s",
+	    ADDR(master), why);
+	master = 0;
+	master_gone = wait == 0;
+	elect_at = timer_now() + wait;
+}
+
+/* --- elections ------------------------------------------------------------- */
+
+/* Is this member to be master rather than us? */
+static bool
+is_better(const struct member *m, bool we_have_all)
+{
+	bool has_all = (m->state.flags & CW_UP_TO_DATE) != 0;
+
+	if (has_all != we_have_all)
+		return has_all;
+	return member_is_senior(m->started, m->addr, started, link_address());
+}
+
+/*
+ * How many are better, of those who are there.  Whether somebody has all that
+ * the master had is what it said while it had one.
+ */
+static uint32_t
+our_rank(void)
+{
+	const struct member *m = NULL;
+	uint32_t n = 0;
+
+	while ((m = member_next(m)) != NULL)
+		if (is_fresh(m) && m->addr != master &&
+		    (m->state.flags & CW_LEAVING) == 0 &&
+		    is_better(m, was_up_to_date))
+			n++;
+	return n;
+}
+
+/* Somebody else has heard the master when we did not any more. */
+static const struct member *
+who_hears_master(void)
+{
+	const struct member *m = NULL;
+
+	while ((m = member_next(m)) != NULL)
+		if (m->addr != master && is_fresh(m) &&
+		    m->state.master == master &&
+		    m->state.master_age + since(m->heard) + interval() <
+		    since(master_heard))
+			return m;
+	return NULL;
+}
+
+static void
+elect(void)
+{
+	static struct log_limit limit;
+	const struct member *m;
+
+	if (timer_now() < elect_at + our_rank() * interval() * 3 / 2)
+		return;
+	m = master != 0 && !master_gone ? who_hears_master() : NULL;
+	if (m != NULL) {
+		log_limited(&limit, LOG_L_WARN, 0, 0, "cluster: the master "
+		    ADDR_FMT " is not heard here, but by " ADDR_FMT,
+		    ADDR(master), ADDR(m->addr));
+		elect_at = timer_now() + interval();
+		return;
+	}
+	if (master != 0)
+		become_master("no heartbeat for the time-out");
+	else if (has_followed)
+		become_master("there is no other");
+	else
+		become_master(members_count() > 0 ?
+		    "the longest up of those who are there" :
+		    "nobody else is there");
+}
+
+/* Is m more of a master than one with these? */
+static bool
+outranks(const struct member *m, uint64_t their_changes,
+    uint64_t their_start, uint32_t their_addr)
+{
+	if (m->state.changes != their_changes)
+		return m->state.changes > their_changes;
+	return member_is_senior(m->started, m->addr, their_start, their_addr);
+}
+
+/* --- what comes ------------------------------------------------------------ */
+
+static void
+master_is_there(void)
+{
+	master_heard = timer_now();
+	elect_at = master_heard + timeout();
+	master_gone = false;
+}
+
+/* The other one has to know of us, even if it does not hear the group. */
+static void
+answer(struct member *m)
+{
+	if (since(m->answered) < ANSWER_AGAIN)
+		return;
+	m->answered = timer_now();
+	say_state(m->addr, NULL);
+}
+
+static void
+meet_master(struct member *m)
+{
+	static struct log_limit limit;
+
+	log_limited(&limit, LOG_L_WARN, 0, 0, "cluster: two masters, this "
+	    "one and " ADDR_FMT, ADDR(m->addr));
+	if (!outranks(m, changes, started, link_address())) {
+		answer(m);
+		return;
+	}
+	become_slave("the other one knows more, or has been up longer");
+	follow(m);
+}
+
+/* Another master than ours: the better one, or ours is silent. */
+static bool
+is_to_follow(const struct member *m)
+{
+	const struct member *ours = master != 0 ? member_find(master) : NULL;
+
+	if (ours == NULL || ours == m || !ours->master)
+		return true;
+	return since(master_heard) >= timeout() ||
+	    outranks(m, changes, ours->started, ours->addr);
+}
+
+static void
+on_heartbeat(struct member *m)
+{
+	if (role == CLUSTER_MASTER) {
+		meet_master(m);
+		return;
+	}
+	if (m->addr != master || m->state.reign != stream_their_reign()) {
+		if (!is_to_follow(m))
+			return;
+		follow(m);
+	}
+	master_is_there();
+	changes = m->state.changes;
+	stream_told(m->state.next, m->state.oldest);
+	stream_ask(master);
+}
+
+static void
+note_up_to_date(struct member *m)
+{
+	bool is = follows_us(m) && (m->state.flags & CW_UP_TO_DATE) != 0 &&
+	    (m->state.flags & CW_LEAVING) == 0;
+
+	if (!is)
+		m->up_to_date_since = 0;
+	else if (m->up_to_date_since == 0)
+		m->up_to_date_since = timer_now();
+}
+
+static void
+on_ping(struct member *m)
+{
+	if (role == CLUSTER_SLAVE && m->addr == master) {
+		/* It follows another one: that one will be heard. */
+		lose_master((m->state.flags & CW_LEAVING) != 0 ?
+		    "it is about to end" : "it says so",
+		    m->state.master != 0 ? 2 * interval() : 0);
+		return;
+	}
+	if (role != CLUSTER_MASTER)
+		return;
+	count_followers();
+	note_up_to_date(m);
+	if (!follows_us(m) || (m->state.flags & CW_WANTS_REPLY) != 0)
+		answer(m);
+	if (follows_us(m) && (m->state.flags & CW_WANTS_WALK) != 0)
+		stream_wants_walk(m->state.next);
+}
+
+static void
+check_config(struct member *m)
+{
+	if (m->warned ||
+	    (m->state.interval == lns.config.cluster_hb_interval &&
+	    m->state.timeout == lns.config.cluster_hb_timeout))
+		return;
+	m->warned = true;
+	log_error("cluster: " ADDR_FMT " has cluster_hb_interval %u and "
+	    "cluster_hb_timeout %u, this server %" PRId64 " and %" PRId64
+	    ": they must be the same on all", ADDR(m->addr),
+	    m->state.interval, m->state.timeout,
+	    lns.config.cluster_hb_interval, lns.config.cluster_hb_timeout);
+}
+
+/* The parts of a ping or heartbeat. */
+struct said {
+	bool has_state;
+	struct cw_state state;
+	bool hears_us;			/* our epoch is in the list */
+	bool answers;			/* and our challenge */
+};
+
+static bool
+read_said(struct rd body, struct said *said)
+{
+	struct cw_member who;
+	struct rd value;
+	uint16_t type;
+
+	*said = (struct said){ 0 };
+	while (cw_next(&body, &type, &value)) {
+		if (type == CW_F_STATE)
+			said->has_state = cw_get_state(&value, &said->state);
+		while (type == CW_F_MEMBERS && cw_get_member(&value, &who)) {
+			if (who.addr != link_address() || who.epoch != epoch)
+				continue;
+			said->hears_us = true;
+			said->answers = who.challenge == members_challenge();
+		}
+	}
+	return !body.bad && said->has_state;
+}
+
+static void
+on_state(struct member *m, const struct cw_head *h, bool group,
+    const struct said *said)
+{
+	uint64_t now = timer_now(), began = now - said->state.uptime;
+
+	if (h->number <= m->state_number)
+		return;			/* overtaken by a later one */
+	m->state_number = h->number;
+	m->state = said->state;
+	m->master = h->kind == CW_HEARTBEAT;
+	if (group)
+		m->heard_group = now;
+	if (said->hears_us)
+		m->hears_us = now;
+	if ((int64_t)(m->started - began) > 0)
+		m->started = began;
+	check_config(m);
+	if (m->master)
+		on_heartbeat(m);
+	else
+		on_ping(m);
+}
+
+static void
+on_stream(struct member *m, struct rd *body)
+{
+	struct cw_stream s;
+	struct rd value;
+	uint16_t type;
+
+	if (!cw_next(body, &type, &value) || type != CW_F_STREAM ||
+	    !cw_get_stream(&value, &s)) {
+		COUNT(cluster_malformed);
+		return;
+	}
+	if (role != CLUSTER_SLAVE || m->addr != master) {
+		COUNT(cluster_misplaced);
+		return;
+	}
+	master_is_there();
+	changes = s.changes;
+	stream_input(&s, body);
+}
+
+static void
+on_resend(struct member *m, struct rd *body)
+{
+	struct rd value;
+	uint32_t reign;
+	uint16_t type;
+
+	if (!cw_next(body, &type, &value) || type != CW_F_RESEND ||
+	    !cw_get_reign(&value, &reign))
+		COUNT(cluster_malformed);
+	else if (role != CLUSTER_MASTER || reign != stream_reign())
+		COUNT(cluster_misplaced);
+	else
+		stream_resend(m->addr, &value);
+}
+
+static void
+on_record(struct member *m, struct rd *body)
+{
+	struct rd value;
+	uint16_t type;
+
+	if (!cw_next(body, &type, &value) || type < CLUSTER_BYTES ||
+	    type > CLUSTER_FROM_TUN)
+		COUNT(cluster_malformed);
+	else
+		cluster_forward_record(m->addr, (enum cluster_record)type,
+		    &value);
+}
+
+/*
+ * Nothing of it is believed but that it may be answered, by which a member
+ * that is there learns our challenge, and one that was recorded does not.
+ */
+static struct member *
+meet_stranger(const struct cw_head *h, const struct said *said)
+{
+	struct cw_member who = { .addr = h->from, .epoch = h->epoch,
+	    .challenge = said->state.challenge };
+	struct member *m = member_find(h->from);
+
+	if (!said->answers) {
+		COUNT(cluster_unproven);
+		if (ratelimit_take(&echoes, h->from, ECHO_RATE))
+			say_state(h->from, &who);
+		return NULL;
+	}
+	if (m != NULL && h->from == master && role == CLUSTER_SLAVE)
+		lose_master("it has begun anew", 0);
+	log_info("cluster: " ADDR_FMT " is %s", ADDR(h->from),
+	    m != NULL ? "there anew" : "there");
+	m = member_admit(h->from, h->epoch, timer_now());
+	if (m == NULL) {
+		static struct log_limit limit;
+
+		log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: more than %d "
+		    "members", CW_MEMBERS_MAX + 1);
+		return NULL;
+	}
+	m->heard_group = timer_now();
+	m->state.challenge = said->state.challenge;
+	cw_window_begin(&m->window, h->number);
+	say_state(m->addr, NULL);
+	return m;
+}
+
+static void
+dispatch(struct member *m, const struct cw_head *h, bool group,
+    struct rd *body, const struct said *said)
+{
+	m->heard = timer_now();
+	switch (h->kind) {
+	case CW_PING:
+	case CW_HEARTBEAT:
+		on_state(m, h, group, said);
+		break;
+	case CW_STREAM:
+		on_stream(m, body);
+		break;
+	case CW_RESEND:
+		on_resend(m, body);
+		break;
+	case CW_RECORD:
+		on_record(m, body);
+		break;
+	default:
+		COUNT(cluster_malformed);
+	}
+}
+
+/* Whoever sent it has the secret: is it somebody who is there now? */
+static void
+take(const struct cw_head *h, bool group, struct rd *body)
+{
+	bool states = h->kind == CW_PING || h->kind == CW_HEARTBEAT;
+	struct member *m = member_find(h->from);
+	struct said said = { 0 };
+
+	if (states && !read_said(*body, &said)) {
+		COUNT(cluster_malformed);
+		return;
+	}
+	if (m != NULL && m->epoch == h->epoch) {
+		if (!cw_window_take(&m->window, h->number)) {
+			COUNT(cluster_replayed);
+			return;
+		}
+	} else if (!states) {
+		COUNT(cluster_unproven);
+		return;
+	} else {
+		m = meet_stranger(h, &said);
+		if (m == NULL)
+			return;
+	}
+	dispatch(m, h, group, body, &said);
+}
+
+static void
+refuse(enum cw_result why, uint32_t from)
+{
+	static struct log_limit version_limit, forged_limit;
+
+	switch (why) {
+	case CW_OTHER_VERSION:
+		COUNT(cluster_version);
+		log_limited(&version_limit, LOG_L_ERROR, 0, 0, "cluster: "
+		    ADDR_FMT " speaks another version of the protocol",
+		    ADDR(from));
+		break;
+	case CW_FORGED:
+		COUNT(cluster_forged);
+		log_limited(&forged_limit, LOG_L_WARN, 0, 0, "cluster: what "
+		    "came from " ADDR_FMT " is not signed with our "
+		    "cluster_secret", ADDR(from));
+		break;
+	default:
+		COUNT(cluster_malformed);
+	}
+}
+
+static void
+input(uint32_t from, bool group, const uint8_t *buf, size_t len)
+{
+	static struct log_limit limit;
+	enum cw_result result;
+	struct cw_head h;
+	struct rd body;
+
+	result = cw_open(buf, len, lns.config.cluster_secret, &h, &body);
+	if (result != CW_OK || !may_talk()) {
+		refuse(result != CW_OK ? result : CW_FORGED, from);
+		return;
+	}
+	if (h.cluster != lns.config.bind_address) {
+		COUNT(cluster_other);
+	} else if (h.from != from || (h.to != 0 && h.to != link_address())) {
+		COUNT(cluster_sender);
+	} else if (h.from == link_address()) {
+		COUNT(cluster_sender);
+		if (h.epoch != epoch)
+			log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: "
+			    "another member has this server's address "
+			    ADDR_FMT, ADDR(from));
+	} else
+		take(&h, group, &body);
+}
+
+/* Everything that has come is read: what is missing now may be asked for. */
+static void
+idle(void)
+{
+	if (role == CLUSTER_SLAVE && master != 0)
+		stream_ask(master);
+}
+
+/* --- time ------------------------------------------------------------------ */
+
+/* The lease is over: the others have elected, or are about to. */
+static bool
+is_stale_master(uint64_t now)
+{
+	return role == CLUSTER_MASTER && members_count() > 0 &&
+	    now > beat_sent && now - beat_sent >= timeout();
+}
+
+/*
+ * Before the timers.  A process that did not run has heard nobody, which says
+ * nothing about the others.
+ */
+static void
+turn_begins(void)
+{
+	uint64_t now = timer_now(), gap = now - last_turn;
+	uint64_t least = now + 2 * interval();
+
+	if (last_turn == 0 || gap < interval()) {
+		last_turn = now;
+		return;
+	}
+	last_turn = now;
+	if (gap >= STALL)
+		log_warn("cluster: this process has not run for %" PRIu64
+		    " ms", gap);
+	members_excuse(gap);
+	if (is_stale_master(now))
+		become_slave("the others have heard nothing for the time-out");
+	else if (elect_at < least)
+		elect_at = least;
+}
+
+static void
+turn_ends(void)
+{
+	if (role != CLUSTER_MASTER)
+		return;
+	replica_drain();
+	cluster_flush();
+}
+
+static void
+drop_silent(void)
+{
+	struct member *m = NULL;
+
+	while ((m = member_next(m)) != NULL) {
+		if (since(m->heard) <= timeout())
+			continue;
+		log_warn("cluster: " ADDR_FMT " is gone: not heard for %" PRIu64
+		    " ms", ADDR(m->addr), since(m->heard));
+		member_drop(m);
+	}
+	count_followers();
+}
+
+/* False: there is nothing to hear or speak with. */
+static bool
+keep_link(void)
+{
+	char err[256];
+
+	if (timer_now() < link_check_at)
+		return link_address() != 0;
+	link_check_at = timer_now() + LINK_CHECK;
+	if (link_address() != 0) {
+		if (!link_changed())
+			return true;
+		log_error("cluster: %s is no longer what it was",
+		    lns.config.cluster_interface);
+		link_close();
+	}
+	if (link_open(err, sizeof(err))) {
+		uint32_t a = link_address();
+
+		log_info("cluster: " ADDR_FMT " on %s", ADDR(a),
+		    lns.config.cluster_interface);
+		complain_at = 0;
+		lns.own_addr = a;
+		return true;
+	}
+	if (timer_now() >= complain_at) {
+		log_error("cluster: nobody can be heard, waiting for it: %s",
+		    err);
+		complain_at = timer_now() + LINK_COMPLAIN;
+	}
+	return false;
+}
+
+/* An election is for who can hear that there is none. */
+static void
+wait_for_others(void)
+{
+	uint64_t wait = (uint64_t)lns.config.cluster_start_wait * 100;
+
+	if (wait < 3 * interval())
+		wait = 3 * interval();
+	if (elect_at < timer_now() + wait)
+		elect_at = timer_now() + wait;
+}
+
+static void
+run_slave(void)
+{
+	bool up_to_date = is_up_to_date(), needs = stream_needs_walk();
+
+	if (master != 0)
+		stream_ask(master);
+	if (timer_now() >= elect_at && !leaving) {
+		elect();
+		if (role != CLUSTER_SLAVE)
+			return;
+	}
+	if (master == 0 || since(master_heard) >= timeout() ||
+	    (up_to_date == was_up_to_date && needs == needed_walk))
+		return;
+	/* Whoever waits for it hears it at once. */
+	was_up_to_date = up_to_date;
+	needed_walk = needs;
+	decide_routes();
+	beat();
+}
+
+static void
+tick(struct timer *t)
+{
+	bool had_link = link_address() != 0;
+
+	timer_arm(t, TICK);
+	if (!keep_link())
+		return;
+	if (!had_link)
+		wait_for_others();
+	drop_silent();
+	if (role == CLUSTER_SLAVE)
+		run_slave();
+	if (timer_now() >= beat_at) {
+		beat();
+		beat_master();
+	}
+	send_garp();
+	decide_routes();
+}
+
+/* --- begin and end --------------------------------------------------------- */
+
+static const char *
+why_alone(void)
+{
+	if (lns.config.cluster_address == 0)
+		return "cluster_address is 0.0.0.0";
+	if (!may_talk())
+		return "there is no cluster_secret";
+	return NULL;
+}
+
+void
+cluster_init(void)
+{
+	const char *why = why_alone();
+
+	lns.master = why != NULL;
+	if (why != NULL) {
+		role = CLUSTER_OFF;
+		log_info("no cluster: %s", why);
+		return;
+	}
+	role = CLUSTER_SLAVE;
+	stream_init();
+	members_init();
+	digest_random(&epoch, sizeof(epoch));
+	number = changes = 0;
+	started = beat_sent = timer_now();
+	last_turn = 0;
+	echoes.key = digest_random_u32();
+	link_input = input;
+	link_idle = idle;
+	ticker.fire = tick;
+	loop_before_timers(&begin_hook);
+	loop_at_turn_end(&end_hook);
+	timer_arm(&ticker, 0);
+	link_check_at = complain_at = 0;
+	if (keep_link())
+		wait_for_others();
+	replica_init();
+	cluster_forward_init();
+}
+
+static bool
+somebody_goes_on(void)
+{
+	const struct member *m = NULL;
+
+	while ((m = member_next(m)) != NULL)
+		if (m->up_to_date_since != 0 && is_fresh(m))
+			return true;
+	return false;
+}
+
+/* Said several times, as nobody answers. */
+static void
+say_goodbye(void)
+{
+	const struct member *m = NULL;
+
+	beat();
+	while ((m = member_next(m)) != NULL)
+		say_state(m->addr, NULL);
+}
+
+bool
+cluster_leave(void)
+{
+	if (role == CLUSTER_OFF)
+		return false;
+	if (role == CLUSTER_MASTER) {
+		if (!somebody_goes_on())
+			return false;
+		turn_ends();
+		leaving = true;
+		become_slave("it is about to end");
+	}
+	leaving = true;
+	decide_routes();
+	say_goodbye();
+	return true;
+}
+
+void
+cluster_exit(void)
+{
+	if (role == CLUSTER_OFF)
+		return;
+	if (link_address() != 0 && !leaving) {
+		leaving = true;
+		role = CLUSTER_SLAVE;
+		master = 0;
+		say_goodbye();
+	}
+	timer_disarm(&ticker);
+	link_close();
+	cluster_forward_exit();
+	replica_exit();
+	role = CLUSTER_OFF;
+}
+
+/* --- to be shown ----------------------------------------------------------- */
+
+bool
+cluster_row(size_t i, struct cluster_row *row)
+{
+	const struct member *m = member_next(NULL);
+
+	for (; i > 0 && m != NULL; i--)
+		m = member_next(m);
+	if (m == NULL)
+		return false;
+	*row = (struct cluster_row){
+		.addr = m->addr, .basetime = m->state.basetime,
+		.age = since(m->heard), .master = m->master,
+		.up_to_date = m->master ||
+		    (m->state.flags & CW_UP_TO_DATE) != 0
+	};
+	return true;
+}
+
+void
+cluster_status(struct cluster_status *s)
+{
+	*s = (struct cluster_status){
+		.role = role, .address = cluster_address(),
+		.master = cluster_master(),
+		.heartbeat_age = since(master_heard),
+		.next = role == CLUSTER_SLAVE ? stream_expects() :
+		    stream_next(),
+		.changes = changes, .peers = members_count(),
+		.up_to_date = is_up_to_date(), .routes = routes
+	};
+}
