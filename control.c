@@ -177,6 +177,24 @@ take_response(struct request *q, const struct param_control *p)
 	    sizeof(q->text) - 1), n > 0 ? p->response : "");
 }
 
+/* Only the response is a plugin's to set: the next one gets the same question. */
+struct question { struct param_control *param, asked; };
+
+static bool
+keep_question(void *arg, const char *plugin)
+{
+	struct question *q = arg;
+	struct param_control said = *q->param;
+
+	(void)plugin;
+	*q->param = q->asked;
+	q->param->response = said.response;
+	q->param->response_length = said.response_length;
+	q->param->send_response = said.send_response;
+	q->param->is_error = said.is_error;
+	return true;
+}
+
 static void
 do_command(struct request *q)
 {
@@ -189,6 +207,7 @@ do_command(struct request *q)
 		.argc = (int)q->msg.argc,
 		.argv = (const char *const *)q->word,
 	};
+	struct question question = { &p, p };
 	const char *by = "";
 	int ret;
 
@@ -197,7 +216,8 @@ do_command(struct request *q)
 		answer(q, true, "%s: must be run on the master", q->word[0]);
 		return;
 	}
-	ret = plugin_call(PE_control, &p, &by);
+	ret = plugin_call_reviewed(PE_control, &p, keep_question, &question,
+	    &by);
 	if (p.send_response)
 		take_response(q, &p);
 	else if (ret == PLUGIN_RET_ERROR)

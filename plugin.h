@@ -93,8 +93,9 @@ extern "C" {
 
 /*
  * auth_request: a peer has sent its name and password (PAP), or its answer to
- * the challenge (CHAP), and RADIUS or ppp-secrets is about to be asked.
- * ERROR: the login is refused.  Master only.
+ * the challenge (CHAP), and RADIUS or ppp-secrets is about to be asked.  A name
+ * that is changed is the session's from then on.  ERROR: the login is refused.
+ * Master only.
  */
 struct param_auth_request {
 	uint32_t t, s;
@@ -106,7 +107,8 @@ struct param_auth_request {
 };
 
 /*
- * pre_auth: the answer of RADIUS has come, and nothing has been made of it.
+ * pre_auth: the answer of RADIUS, or of ppp-secrets, has come, and nothing has
+ * been made of it.  Not when no server has answered: then the login is refused.
  * ERROR: the login is refused.  Master only.
  */
 struct param_pre_auth {
@@ -121,14 +123,16 @@ struct param_pre_auth {
 	uint32_t framed_ip;		/* 0: an address of the pool */
 	uint32_t dns1, dns2;		/* 0: those of startup-config */
 	uint32_t session_timeout, idle_timeout;	/* s; 0: none */
-	uint32_t interim_interval;	/* s; 0: none */
+	uint32_t interim_interval;	/* s, 60 at least; 0: none */
 	char filter_id[PLUGIN_FILTER_SIZE];
 	char message[PLUGIN_USER_SIZE];	/* Reply-Message, shown to the peer */
 };
 
 /*
  * post_auth: the answer has been looked at, and the peer is about to be told.
- * ERROR: the login is refused.  Master only.
+ * Who is let in although RADIUS said no gets what pre_auth has set, as a Reject
+ * itself says nothing of an address, limits or pairs.  Comes again when a peer
+ * logs in again in the same session.  ERROR: the login is refused.  Master only.
  */
 struct param_post_auth {
 	uint32_t t, s;
@@ -171,8 +175,9 @@ struct param_new_session {
 };
 
 /*
- * kill_session: it is about to end, and still has its address.  May come more
- * than once for a session, and for one that had no new_session.  Master only.
+ * kill_session: it is about to end, and still has its address; it can be looked
+ * at, but not changed any more.  May come more than once for a session, and for
+ * one that had no new_session.  Master only.
  */
 struct param_kill_session {
 	uint32_t t, s;
@@ -181,8 +186,8 @@ struct param_kill_session {
 /*
  * radius_response: the answer that let somebody in has a Cisco-AVPair
  * (attribute 26, vendor 9, type 1).  Its text is key=value, or several of them
- * with commas between; this is one.  After post_auth, before the peer may send
- * IP.  STOP and ERROR: no further plugin sees this one; the others follow.
+ * with commas between; this is one, without blanks and quotes around key and
+ * value.  After post_auth, before the peer may send IP.  STOP and ERROR: no further plugin sees this one; the others follow.
  * Master only.
  */
 struct param_radius_response {
@@ -339,35 +344,42 @@ struct pluginfuncs {
 	int (*is_master)(void);
 	/*
 	 * The value of a key of startup-config, as `show running-config`
-	 * prints it.  0 for an unknown key, for one that is a secret, and when
+	 * prints it (texts with quotes around them).  0 for an unknown key, for one that is a secret, and when
 	 * it does not fit size.
 	 */
 	int (*get_config)(const char *key, char *value, size_t size);
 
-	/* --- changing */
+	/*
+	 * --- changing and ending: not when the server ends, as its sessions
+	 * may go on in the next process
+	 */
 
 	/* Until the peer has been told that its login worked. */
 	int (*set_username)(uint32_t s, const char *username);
+	/* Offered in IPCP; 0: those of startup-config. */
 	int (*set_dns)(uint32_t s, uint32_t dns1, uint32_t dns2);
 	/* bit/s; for the record only. */
 	int (*set_speed)(uint32_t s, uint32_t tx_speed, uint32_t rx_speed);
-	/* kbit/s (1000 bits) from and to the subscriber; 0: full speed. */
+	/*
+	 * kbit/s (1000 bits) from and to the subscriber, at most 100,000,000;
+	 * 0: full speed.  While throttle_speed is 0 nobody is throttled.
+	 */
 	int (*throttle)(uint32_t s, uint32_t rate_in, uint32_t rate_out);
 	/*
-	 * Copies all packets to UDP ip:port; ip 0: no more.  port 0: the
-	 * addresses of startup-config (snoop_host, snoop_port).
+	 * Copies all packets to UDP ip:port; ip 0: no more.  Port 0 with any
+	 * other ip: to snoop_host and snoop_port of startup-config.
 	 */
 	int (*snoop)(uint32_t s, uint32_t ip, uint16_t port);
 	/*
 	 * Flags the session as gardened: no accounting, its address is not
 	 * kept for it, nobody is dropped for having the same name.  0 lets a
 	 * session that is up become an ordinary one: accounting starts, octets
-	 * count from 0, another session of the same user is dropped.
+	 * count from 0, another session of the same user is dropped.  During a
+	 * login the flag holds for what follows of it.  If accounting has begun
+	 * already, 1 ends that, and what comes later has another acct_id.
 	 */
 	int (*garden)(uint32_t s, int on);
 	int (*set_filter)(uint32_t s, const char *filter_id);
-
-	/* --- ending: not while the server ends, whose sessions may live on */
 
 	/*
 	 * Tells the LAC (CDN with result and error code, RFC 2661 4.4.2; 0, 0:
@@ -394,23 +406,26 @@ struct pluginfuncs {
 	 * standard input.  It may change the network as the server may.  done,
 	 * unless NULL, is called when it has ended, with its wait status
 	 * (waitpid(2)) and the beginning of what it wrote, at most 4,000
-	 * octets; not after the plugin is gone.  0: it could not be started.
+	 * octets; not after the plugin is gone.  0: it could not be started,
+	 * or 16 of this plugin run already.
 	 */
 	int (*run)(const char *const argv[], const char *input, size_t length,
 	    void (*done)(void *arg, int status, const char *output), void *arg);
 
 	/*
 	 * The same, and waits; only in plugin_done(), where nothing else can
-	 * be done.  The wait status; -1: it could not be started, or has been
-	 * killed after 5 s.
+	 * be done.  What run() has started is waited for before it starts.  The
+	 * wait status; -1: it could not be started, or has been killed after
+	 * 5 s in all.
 	 */
 	int (*run_wait)(const char *const argv[], const char *input,
 	    size_t length);
 
 	/*
-	 * A counter for `show counters`, from 0; name (copied) has letters,
-	 * digits and _.  The same name once more is the same counter.  -1: no
-	 * room, or no name.  count() adds to it.
+	 * A counter for `show counters`, from 0, listed as PLUGIN.NAME; name
+	 * and help are copied, name has letters, digits and _.  The same name
+	 * once more is the same counter.  -1: no name, or over 32 of them.
+	 * count() adds to it.
 	 */
 	int (*counter)(const char *name, const char *help);
 	void (*count)(int counter, uint64_t n);

@@ -239,11 +239,15 @@ host_get_config(const char *name, char *value, size_t size)
 
 /* --- changing ------------------------------------------------------------- */
 
-/* One that may be changed, by this server. */
+/*
+ * One that may be changed, by this server.  When the server goes and says
+ * nothing (lns.quiet) its sessions may be saved, and go on as they are.
+ */
 static struct session *
 changeable(uint32_t sid)
 {
-	struct session *s = lns.master ? session_by_sid(sid) : NULL;
+	struct session *s = lns.master && !lns.quiet ? session_by_sid(sid) :
+	    NULL;
 
 	return s != NULL && !s->dying ? s : NULL;
 }
@@ -359,13 +363,12 @@ copy_reason(char dst[REASON_MAX], const char *reason)
 
 /*
  * A plugin that ends another session in each kill_session would fill the
- * stack with them; so some are refused.  When the server goes and says nothing
- * (lns.quiet) its sessions may be saved, and are not a plugin's to end.
+ * stack with them; so some are refused.
  */
 static struct session *
 endable(uint32_t sid)
 {
-	return plugin_depth() <= DEEP && !lns.quiet ? changeable(sid) : NULL;
+	return plugin_depth() <= DEEP ? changeable(sid) : NULL;
 }
 
 static bool

@@ -288,7 +288,8 @@ static const char counters_head[] =
 "\n"
 "*Written by `make docs` from the list in `counters.h`; change it there.*\n"
 "\n"
-"All are 64 bits wide and count from the start of the process.\n"
+"All are 64 bits wide and count from the start of the process.  Those of\n"
+"[plugins](PLUGINS.md) are listed behind them, as `PLUGIN.NAME`.\n"
 "\n"
 "| counter | what it counts |\n"
 "|---|---|\n";

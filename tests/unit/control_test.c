@@ -69,9 +69,10 @@ plugin_help(size_t i)
 }
 
 int
-plugin_call(enum plugin_event event, void *param, const char **by)
+plugin_call_reviewed(enum plugin_event event, void *param,
+    bool (*review)(void *, const char *), void *arg, const char **by)
 {
-	struct param_control *p = param;
+	struct param_control *p = param, was = *p;
 
 	assert_int_equal(event, PE_control);
 	heard = *p;
@@ -89,6 +90,14 @@ plugin_call(enum plugin_event event, void *param, const char **by)
 	}
 	p->send_response = sends;
 	p->is_error = is_error;
+	/* What is not its own to set does not stay. */
+	p->argc = -1;
+	p->argv = NULL;
+	p->buf = NULL;
+	assert_true(review(arg, "made_up"));
+	assert_int_equal(p->argc, was.argc);
+	assert_ptr_equal(p->argv, was.argv);
+	assert_ptr_equal(p->buf, was.buf);
 	*by = "made_up";
 	return returns;
 }
