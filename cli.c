@@ -46,6 +46,7 @@
 #include <unistd.h>
 
 #include "cli_msg.h"
+#include "cluster_forward.h"
 #include "command.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -650,6 +651,7 @@ permitted(struct terminal *t, int argc, char **argv, unsigned int mode,
     int *used)
 {
 	const struct command *c = command_find(argc, argv, mode, used);
+	char elsewhere[CLUSTER_ELSEWHERE];
 
 	if (c == NULL || c->run == NULL) {
 		command_print(&t->run, "Invalid command \"%s\"\n", argv[0]);
@@ -659,6 +661,11 @@ permitted(struct terminal *t, int argc, char **argv, unsigned int mode,
 		command_print(&t->run, "%% Not permitted: enable first\n");
 		log_audit(0, 0, "CLI: %s is not enabled: %s refused", who(t),
 		    c->words);
+		return NULL;
+	}
+	if ((c->modes & IN_MASTER) != 0 &&
+	    cluster_elsewhere(elsewhere, sizeof(elsewhere))) {
+		command_print(&t->run, "%% %s\n", elsewhere);
 		return NULL;
 	}
 	/* `shutdown at 3` is not `shutdown`. */

@@ -25,6 +25,7 @@
  */
 #include "cluster_forward.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -635,6 +636,23 @@ cluster_forward_record(uint32_t from, enum cluster_record type,
 		take_packets(type, body);
 	else
 		COUNT(cluster_bad_forward);
+}
+
+/* --- commands --------------------------------------------------------------- */
+
+bool
+cluster_elsewhere(char *text, size_t size)
+{
+	uint32_t a = cluster_master();
+
+	if (lns.master)
+		return false;
+	if (a != 0)
+		snprintf(text, size, "must be run on master: %u.%u.%u.%u",
+		    a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+	else
+		snprintf(text, size, "must be run on master: none is known");
+	return true;
 }
 
 /* --- start and stop --------------------------------------------------------- */

@@ -41,4 +41,11 @@ void cluster_forward_counted(struct session *, const struct carried *);
  */
 void cluster_forward_settle(void);
 
+/*
+ * On a slave: true, and what to say to who wants to change tunnels or sessions
+ * here.
+ */
+#define CLUSTER_ELSEWHERE	48
+bool cluster_elsewhere(char *text, size_t size);
+
 #endif

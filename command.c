@@ -146,6 +146,8 @@ static const struct command_arg no_neighbour_args[] = {
 	{ words, FOR_ALL, IN_ANY, args, help, run }
 #define ENABLED(words, args, help, run) \
 	{ words, FOR_ENABLED, IN_EXEC, args, help, run }
+#define CHANGES(words, args, help, run) \
+	{ words, FOR_ENABLED, IN_EXEC | IN_MASTER, args, help, run }
 #define CONFIG(words, args, help, run) \
 	{ words, FOR_ENABLED, IN_CONFIG, args, help, run }
 #define ROUTER(words, args, help, run) \
@@ -195,19 +197,21 @@ const struct command commands[] = {
 	    do_write_memory },
 	SHOW("write terminal", NULL,
 	    "show the configuration in force", show_running_config),
-	{ "snoop", FOR_ENABLED, IN_EXEC | IN_PRIVATE, snoop_args,
+	{ "snoop", FOR_ENABLED, IN_EXEC | IN_PRIVATE | IN_MASTER,
+	    snoop_args,
 	    "copy the packets of a user to another host", do_snoop },
-	{ "no snoop", FOR_ENABLED, IN_EXEC | IN_PRIVATE, user_args,
+	{ "no snoop", FOR_ENABLED, IN_EXEC | IN_PRIVATE | IN_MASTER,
+	    user_args,
 	    "end the copying", do_no_snoop },
-	ENABLED("throttle", throttle_args,
+	CHANGES("throttle", throttle_args,
 	    "slow a user down", do_throttle),
-	ENABLED("no throttle", user_or_sid_args,
+	CHANGES("no throttle", user_or_sid_args,
 	    "back to full speed", do_no_throttle),
-	ENABLED("drop session", sid_args,
+	CHANGES("drop session", sid_args,
 	    "disconnect a session", do_drop_session),
-	ENABLED("drop tunnel", tid_args,
+	CHANGES("drop tunnel", tid_args,
 	    "disconnect a tunnel and all its sessions", do_drop_tunnel),
-	ENABLED("drop user", user_args,
+	CHANGES("drop user", user_args,
 	    "disconnect a user", do_drop_user),
 	ENABLED("reload", NULL,
 	    "read startup-config and the files beside it again", do_reload),

@@ -26,6 +26,7 @@ enum command_level { FOR_ALL, FOR_ENABLED };
 #define IN_ANY		(IN_EXEC | IN_CONFIG | IN_ROUTER)
 #define IN_FULL		4	/* never abbreviated, in nobody's way: `shutdown` */
 #define IN_PRIVATE	8	/* what was done is for the enabled to know */
+#define IN_MASTER	32	/* changes sessions: the cluster's master only */
 
 /* One argument, for `?`, the synopsis and completion. */
 struct command_arg {

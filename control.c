@@ -41,6 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cluster_forward.h"
 #include "control_wire.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -209,11 +210,13 @@ do_command(struct request *q)
 	};
 	struct question question = { &p, p };
 	const char *by = "";
+	char elsewhere[CLUSTER_ELSEWHERE];
 	int ret;
 
 	/* All of them change sessions. */
-	if (!lns.master && module_of(q) != NULL) {
-		answer(q, true, "%s: must be run on the master", q->word[0]);
+	if (module_of(q) != NULL &&
+	    cluster_elsewhere(elsewhere, sizeof(elsewhere))) {
+		answer(q, true, "%s", elsewhere);
 		return;
 	}
 	ret = plugin_call_reviewed(PE_control, &p, keep_question, &question,

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cluster_forward.h"
 #include "control.h"
 #include "control_wire.h"
 #include "counters.h"
@@ -100,6 +101,14 @@ plugin_call_reviewed(enum plugin_event event, void *param,
 	assert_ptr_equal(p->buf, was.buf);
 	*by = "made_up";
 	return returns;
+}
+
+bool
+cluster_elsewhere(char *text, size_t size)
+{
+	if (!lns.master)
+		snprintf(text, size, "must be run on master: 192.0.2.7");
+	return !lns.master;
 }
 
 /* --- asking ------------------------------------------------------------------ */
@@ -285,7 +294,7 @@ test_on_a_slave(void **state)
 	lns.master = false;
 	loaded = "sessionctl";
 	local(CONTROL_COMMAND, "drop", "1");
-	want(CONTROL_ERROR, "drop: must be run on the master");
+	want(CONTROL_ERROR, "must be run on master: 192.0.2.7");
 	/* Others may have commands for slaves. */
 	returns = PLUGIN_RET_STOP;
 	sends = 1;
