@@ -12,14 +12,14 @@
  * and PPP send again.
  *
  * Counts.  A slave counts what it carries in the session, on top of what the
- * master's stream says of it (`told`).  Each second it walks the table, a part
+ * master's stream says of it; what of that he knows is `told`.  Each second it walks the table, a part
  * in each tick, and reports sessions that carried something.  That is money,
  * so a report is numbered, sent again until the master says that it has it,
- * and taken once.  Not before is it in `told`, so that a new master, who goes
- * on with what it has in the session, keeps what nobody else has taken, and a
- * new master's slaves report to him what the old one did not take.
+ * and taken once.  What he has taken and not streamed yet dies with him, so a
+ * new master is told again what the last stream (`said`) did not have; and who
+ * becomes master goes on with all that it has in the session.
  *
- * Owns:     the packets and reports under way; session_local.told.
+ * Owns:     the packets and reports under way; session_local.told, .said.
  * Calls:    cluster_send(); forward_handed_*(), the tables, replica.h.
  * Lifetime: cluster_forward_init() to cluster_forward_exit().
  */
@@ -153,16 +153,6 @@ send_batches(void)
 }
 
 static struct loop_hook hook = { .run = send_batches };
-
-/* Before a LAC hears of it: what a message says, somebody else knows too. */
-static void
-replicate(void)
-{
-	if (!lns.master || !cluster_followed())
-		return;
-	replica_drain();
-	cluster_flush();
-}
 
 /* --- packets: from a slave ------------------------------------------------ */
 
@@ -301,23 +291,44 @@ forget_reports(void)
 	out.tick = 0;
 }
 
-/*
- * A new role, or a new master, makes what is under way meaningless.  What a
- * master had counted is what it begins with as a slave.
- */
+/* What a master had counted is what it begins with as a slave. */
+static void
+begin_as_slave(void)
+{
+	struct session *s;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		session_local(s)->told = session_local(s)->said = counts(s);
+}
+
+/* He knows what the old one has streamed, and nothing else. */
+static void
+begin_with_new_master(void)
+{
+	struct session *s;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		session_local(s)->told = session_local(s)->said;
+}
+
+/* A new role, or a new master, makes what is under way meaningless. */
 static void
 look_at_role(void)
 {
-	struct session *s;
 	bool slave = !lns.master;
+	uint32_t master = cluster_master();
 
-	if (slave && !out.slave)
-		for (s = session_next(0); s != NULL; s = session_next(s->sid))
-			session_local(s)->told = counts(s);
-	if (slave != out.slave || (slave && cluster_master() != out.master))
-		forget_reports();
+	if (slave && !out.slave) {
+		begin_as_slave();
+		out.master = master;
+	} else if (slave && master != 0 && master != out.master) {
+		begin_with_new_master();
+	} else if (slave == out.slave) {
+		return;
+	}
+	forget_reports();
 	out.slave = slave;
-	out.master = cluster_master();
+	out.master = master;
 }
 
 void
@@ -329,7 +340,7 @@ cluster_forward_counted(struct session *s, const struct carried *told)
 	mine = untold(s);
 	now = sum(told, &mine);
 	set_counts(s, &now);
-	session_local(s)->told = *told;
+	session_local(s)->told = session_local(s)->said = *told;
 }
 
 void
@@ -448,7 +459,7 @@ tick(struct timer *t)
 {
 	timer_arm(t, TICK_MS);
 	look_at_role();
-	if (!out.slave || out.master == 0)
+	if (!out.slave || cluster_master() == 0)
 		return;
 	report_again();
 	if (++out.tick >= TICKS_A_ROUND && !out.walking &&
@@ -662,7 +673,6 @@ cluster_forward_init(void)
 {
 	forward_lac_away = cluster_forward_lac;
 	forward_tun_away = cluster_forward_tun;
-	forward_before_control = replicate;
 	lns.own_addr = cluster_address();
 	loop_at_turn_end(&hook);
 	look_at_role();
@@ -676,6 +686,5 @@ cluster_forward_exit(void)
 	forget_reports();
 	forward_lac_away = NULL;
 	forward_tun_away = NULL;
-	forward_before_control = NULL;
 	lns.own_addr = 0;
 }

@@ -184,7 +184,7 @@ struct session_local {
 	struct throttle *throttle;	/* NULL: full speed both ways */
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
-	struct carried told;		/* slave: what the master knows of */
+	struct carried told, said;	/* slave: what the master knows of */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 } __attribute__((aligned(64)));

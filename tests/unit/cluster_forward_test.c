@@ -26,12 +26,11 @@ struct l2tpns lns;
 
 void (*forward_lac_away)(const struct peer *, const uint8_t *, size_t);
 bool (*forward_tun_away)(const struct session *, const uint8_t *, size_t);
-void (*forward_before_control)(void);
 
 static struct peer lac = { .addr = 0x0a630001, .local = 0x01010101,
     .port = 40000 };
 static uint32_t master;
-static bool up_to_date, followed;
+static bool up_to_date;
 static struct loop_hook *hook;
 
 /* --- what is below ------------------------------------------------------- */
@@ -73,26 +72,6 @@ uint32_t
 cluster_address(void)
 {
 	return SLAVE;
-}
-
-bool
-cluster_followed(void)
-{
-	return followed;
-}
-
-static char calls[16];
-
-void
-replica_drain(void)
-{
-	strcat(calls, "d");
-}
-
-void
-cluster_flush(void)
-{
-	strcat(calls, "f");
 }
 
 bool
@@ -150,9 +129,7 @@ setup(void **state)
 	lns.boot_id = 77;
 	master = MASTER;
 	up_to_date = true;
-	followed = false;
 	nsent = 0;
-	calls[0] = '\0';
 	assert_true(table_init(2000, 8));
 	assert_non_null(table_tunnel_new());
 	cluster_forward_init();
@@ -234,6 +211,16 @@ master_takes(unsigned int n, struct session *s, struct carried *added)
 	    s->rx_packets - before.rx_packets,
 	    s->tx_packets - before.tx_packets };
 	*s = before;
+}
+
+/* The report in sent[0] is taken, and that is said. */
+static void
+give_taken(struct session *s)
+{
+	struct carried got;
+
+	master_takes(0, s, &got);
+	give(&sent[1], MASTER);
 }
 
 /* --- packets --------------------------------------------------------------- */
@@ -389,22 +376,6 @@ test_malformed(void **state)
 	memcpy(buf, sent[0].body, 12);
 	cluster_forward_record(SLAVE, CLUSTER_FROM_LAC, &r);
 	assert_int_equal(s->rx_octets, 10);
-}
-
-/* What LACs will be told is replicated before, by whom it concerns. */
-static void
-test_replicate_first(void **state)
-{
-	(void)state;
-	followed = true;
-	forward_before_control();
-	assert_string_equal(calls, "");
-	lns.master = true;
-	forward_before_control();
-	assert_string_equal(calls, "df");
-	followed = false;
-	forward_before_control();
-	assert_string_equal(calls, "df");
 }
 
 /* --- counts ---------------------------------------------------------------- */
@@ -571,6 +542,45 @@ test_another_master(void **state)
 	assert_int_equal(got.rx_octets, 3);
 }
 
+/* What a master took and did not stream is told to the next one again. */
+static void
+test_not_streamed(void **state)
+{
+	struct session *s = add_session();
+	struct carried told = { 5000, 0, 50, 0 }, got;
+
+	(void)state;
+	cluster_forward_counted(s, &told);
+	carry(s, 1000, 0);
+	wait_report();
+	give_taken(s);
+	told.rx_octets += 1000;		/* streamed */
+	told.rx_packets += 1;
+	cluster_forward_counted(s, &told);
+	carry(s, 200, 0);
+	wait_report();
+	give_taken(s);			/* not streamed */
+	carry(s, 30, 0);
+	master = 0;
+	pass(500);
+	master = OTHER;
+	nsent = 0;
+	pass(1200);
+	assert_true(nsent > 0);
+	nsent = 1;
+	master_takes(0, s, &got);
+	assert_int_equal(got.rx_octets, 230);
+	assert_int_equal(got.rx_packets, 2);
+	assert_int_equal(s->rx_octets, 6230);
+
+	/* Or becomes master itself. */
+	give(&sent[1], OTHER);
+	carry(s, 4, 0);
+	lns.master = true;
+	cluster_forward_settle();
+	assert_int_equal(s->rx_octets, 6234);
+}
+
 /* The slot has another session by the time that the report comes. */
 static void
 test_reused_slot(void **state)
@@ -616,7 +626,7 @@ main(void)
 		TEST(test_packets_together), TEST(test_long_packets),
 		TEST(test_no_master), TEST(test_nobodys_address),
 		TEST(test_misdirected), TEST(test_malformed),
-		TEST(test_replicate_first), TEST(test_reported_once),
+		TEST(test_reported_once), TEST(test_not_streamed),
 		TEST(test_lost), TEST(test_many), TEST(test_stream),
 		TEST(test_another_master), TEST(test_reused_slot),
 		TEST(test_last_data),

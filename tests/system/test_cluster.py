@@ -1,0 +1,247 @@
+"""A cluster of three servers whose members die, freeze, part and come back.
+
+One bed serves the whole file: its tests follow each other, with the same
+subscribers online from the first to the last, and the ledger is read at the
+end.  The long form, `make check-cluster`, is in cluster_long.py.
+"""
+
+import json
+import os
+import time
+
+import pytest
+
+import cluster
+import daemon as daemon_module
+import sim
+from cluster import INET_ADDR, INTERVAL, TIMEOUT, VIP, assert_exact
+from net import wait_for
+
+pytestmark = pytest.mark.skipif(
+    daemon_module.REFERENCE, reason="it has a protocol of its own")
+
+SESSIONS = 300
+TUNNELS = 24
+SLOW = "lac-7"                  # is throttled
+SLOW_RATE = 64                  # kbit/s
+
+
+class Story:
+    """The bed, and what a test leaves for those after it."""
+
+    def __init__(self, directory):
+        self.bed = cluster.Bed(directory)
+        self.lac = None
+        self.addresses = {}
+
+    def begin(self):
+        self.bed.start(1)
+        self.bed.start(2)
+        self.bed.start(3)
+        self.bed.wait_whole(20)
+
+    def address(self, user):
+        if not self.addresses:
+            path = os.path.join(self.bed.directory, "addresses")
+            with open(path) as f:
+                self.addresses = {line.split()[1]: line.split()[0]
+                                  for line in f}
+        return self.addresses[user]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    one = Story(str(tmp_path_factory.mktemp("cluster")))
+    try:
+        one.begin()
+        yield one
+    finally:
+        one.bed.close()
+
+
+def announced(bed):
+    """{n: what BIRD has of it}, members that are up only."""
+    return {m.n: bed.bird.prefixes(m.n) for m in bed.up()}
+
+
+ALL = {VIP + "/32", cluster.POOL}
+
+
+def test_first_is_master(story):
+    """All begin as slaves; the longest up decides, the others announce."""
+    bed = story.bed
+    assert bed.wait_whole(5).n == 1
+    for n in 2, 3:
+        assert bed.member[n].status()["master"] == cluster.address(1)
+    wait_for(lambda: "the right prefixes: %r" % announced(bed), 10,
+             lambda: announced(bed) == {1: set(), 2: ALL, 3: ALL})
+    hops = bed.bird.table()
+    assert hops[VIP + "/32"] == [cluster.address(2), cluster.address(3)]
+
+
+def test_sessions_through_slaves(story):
+    """Calls are set up by the master, packets carried by the slaves."""
+    bed = story.bed
+    story.lac = bed.lac(tunnels=TUNNELS, sessions=SESSIONS, rate=300,
+                        echo=1, echo_fail=6, hold=600, probe=INET_ADDR +
+                        ":7000", probe_interval=500, addresses=os.path.join(
+                            bed.directory, "addresses"), until_up=True)
+    now = story.lac.wait_hold(30)
+    assert now["up"] == SESSIONS, now
+    wait_for("the addresses", 5, lambda: os.path.exists(
+        os.path.join(bed.directory, "addresses")))
+    for m in bed.up():
+        wait_for("all sessions on member %d" % m.n, 5,
+                 lambda: len(m.count("session")) == SESSIONS)
+    book = bed.radius.summary()
+    assert book["accounting"]["starts"] == SESSIONS
+
+
+def refused(lines):
+    return any("must be run on master: " + cluster.address(1) in line
+               for line in lines)
+
+
+def test_commands_on_a_slave(story):
+    """What changes something is refused, what shows something is not."""
+    slave = story.bed.member[2]
+    slave.cli("enable")
+    assert refused(slave.cli("drop user lac-3"))
+    assert refused(slave.cli("throttle lac-3"))
+    assert refused(slave.cli("snoop lac-3 %s 7777" % INET_ADDR))
+    said = slave.space.run(os.path.join(daemon_module.TOP, "build", "nsctl"),
+                           "drop", "lac-3", check=False)
+    assert "must be run on master: " + cluster.address(1) in said, said
+    assert len(slave.count("session")) == SESSIONS
+
+
+def test_counts_come_together(story):
+    """What the slaves carried is in the master's books within seconds."""
+    bed = story.bed
+    address = story.address("lac-11")
+    before = octets(bed.member[1], address)
+    # The subscriber is lacsim's, which answers no ping: count both ways.
+    for _ in range(20):
+        bed.net.inet.run("ping", "-c1", "-W0.05", "-s", "972", address,
+                         check=False)
+    wait_for(lambda: "20,000 octets more than %r: %r" % (
+        before, octets(bed.member[1], address)), 8,
+        lambda: octets(bed.member[1], address)["tx_octets"] >=
+        before["tx_octets"] + 20000)
+
+
+def octets(member, address):
+    """The row of `show session json` of this address."""
+    for row in member.count("session"):
+        if address in row.values():
+            return row
+    raise AssertionError("no session has " + address)
+
+
+def take_over(bed, victim, strike):
+    """Strikes the master; the new one, and after how many seconds."""
+    begin = time.monotonic()
+    strike()
+    master = bed.wait_master(TIMEOUT + 3)
+    took = time.monotonic() - begin
+    assert master.n != victim
+    return master, took
+
+
+def test_kill_the_master(story):
+    """Nobody's traffic stops, and calls come in again in 3 s."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    master.cli("enable")
+    master.cli("throttle %s %d" % (SLOW, SLOW_RATE))
+    fast = bed.lac("fast", tunnels=8, sessions=40, rate=300, probe=INET_ADDR +
+                   ":7000", probe_interval=20, hold=600)
+    assert fast.wait_hold(20)["up"] == 40
+    story.more = 40
+    new, took = take_over(bed, master.n, master.kill)
+    begin = time.monotonic()
+    late = bed.lac("late", sessions=20, rate=100, hold=600)
+    now = late.wait_hold(20)
+    assert now["up"] == 20, now
+    calls = time.monotonic() - begin
+    story.more += 20
+    print("new master %d after %.2f s, 20 calls in %.2f s" % (
+        new.n, took, calls))
+    assert took <= TIMEOUT + 0.5 + 0.3, took
+    assert calls < 3
+    bed.wait_whole(5)
+    time.sleep(1)
+    result = fast.end()
+    assert result["sessions"]["lost"] == 0, result["sessions"]
+    assert result["probes"]["longest_gap_ms"] < 100 + 20, result["probes"]
+    assert story.lac.status()["lost"] == 0
+    for row in new.count("session"):
+        assert row, new.n
+    assert len(new.count("session")) == SESSIONS + 20
+    assert any(SLOW in str(row) for row in new.count("throttle"))
+
+
+def test_a_member_joins(story):
+    bed = story.bed
+    begin = time.monotonic()
+    bed.start(1)
+    bed.wait_whole(10)
+    print("joined in %.2f s" % (time.monotonic() - begin))
+    wait_for("all sessions on it", 5,
+             lambda: len(bed.member[1].count("session")) == SESSIONS + 20)
+
+
+def test_partition(story):
+    """Two masters, then one again, and nobody lost anything."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    others = [m.n for m in bed.up() if m is not master]
+    bed.part([master.n], others)
+    wait_for(bed.told("a second master"), TIMEOUT + 3,
+             lambda: len(bed.masters()) == 2)
+    bed.part()
+    begin = time.monotonic()
+    bed.wait_whole(8)
+    took = time.monotonic() - begin
+    print("healed in %.2f s" % took)
+    assert took < 5
+    for m in bed.up():
+        assert len(m.count("session")) == SESSIONS + 20
+    assert story.lac.status()["lost"] == 0
+
+
+def test_frozen_master(story):
+    """SIGSTOP for longer than the time-out: it comes back as a slave."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    take_over(bed, master.n, master.freeze)
+    time.sleep(1)
+    master.thaw()
+    after = bed.wait_whole(8)
+    assert after is not master
+    assert story.lac.status()["lost"] == 0
+
+
+def test_leave(story):
+    """SIGTERM: no time-out is waited for."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    new, took = take_over(bed, master.n, master.leave)
+    assert took < TIMEOUT, took
+    bed.start(master.n)
+    bed.wait_whole(10)
+    assert story.lac.status()["lost"] == 0
+
+
+def test_ledger(story):
+    """One Start and one Stop of everybody, whoever it was that died."""
+    bed = story.bed
+    for lac in bed.lacs:
+        if lac.process.alive():
+            result = lac.end(60)
+            assert result["sessions"]["lost"] == 0, result["sessions"]
+    total = SESSIONS + story.more
+    assert_exact(bed.books(total), total)
+    for m in bed.up():
+        wait_for("nobody on member %d" % m.n, 5,
+                 lambda: m.count("session") == [])
