@@ -393,7 +393,8 @@ send_garp(void)
 		return;
 	garps_left--;
 	garp_at = timer_now() + GARP_GAP;
-	if (garp_send(lns.config.bind_address, err, sizeof(err)))
+	if (garp_send(lns.config.bind_address, link_address(), err,
+	    sizeof(err)))
 		COUNT(arp_sent);
 	else
 		log_info("no gratuitous ARP: %s", err);

@@ -223,7 +223,7 @@ icmp_exit(void)
 
 /* --- gratuitous ARP ----------------------------------------------------- */
 
-/* The index of the interface that can speak ARP for addr, or 0. */
+/* The index of the interface that has a subnet with addr and ARP, or 0. */
 static unsigned int
 arp_interface(uint32_t addr)
 {
@@ -249,7 +249,7 @@ arp_interface(uint32_t addr)
 			index = if_nametoindex(i->ifa_name);
 	}
 	freeifaddrs(list);
-	return index != 0 ? index : tun_default_index();
+	return index;
 }
 
 /* Hardware address of the interface; false if it is no Ethernet. */
@@ -296,12 +296,16 @@ broadcast_arp(int fd, unsigned int index, uint32_t addr)
 }
 
 bool
-garp_send(uint32_t addr, char *err, size_t errlen)
+garp_send(uint32_t addr, uint32_t near, char *err, size_t errlen)
 {
 	unsigned int index = arp_interface(addr);
 	bool sent = false;
 	int fd;
 
+	if (index == 0 && near != 0)
+		index = arp_interface(near);
+	if (index == 0)
+		index = tun_default_index();
 	if (index == 0) {
 		snprintf(err, errlen, "no interface for it");
 		return false;

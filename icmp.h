@@ -33,8 +33,9 @@ size_t icmp_build_too_big(const uint8_t *ip, size_t len, uint32_t from,
 
 /*
  * Broadcasts a gratuitous ARP for addr on the interface whose subnet holds
- * it, else on that of the default route.  False with a reason in err.
+ * it, else on the one whose subnet holds `near` (0: none is asked for), else on
+ * that of the default route.  False with a reason in err.
  */
-bool garp_send(uint32_t addr, char *err, size_t errlen);
+bool garp_send(uint32_t addr, uint32_t near, char *err, size_t errlen);
 
 #endif

@@ -155,7 +155,7 @@ announce_ready(void)
 	/* In a cluster, whoever becomes master does that. */
 	if (lns.config.send_garp && a != 0 && !bgp_configured() &&
 	    cluster_role() == CLUSTER_OFF) {
-		if (garp_send(a, err, sizeof(err)))
+		if (garp_send(a, 0, err, sizeof(err)))
 			COUNT(arp_sent);
 		else
 			log_info("no gratuitous ARP: %s", err);

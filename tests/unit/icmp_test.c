@@ -279,7 +279,7 @@ test_garp(void **state)
 	(void)state;
 	if (!have_namespace)
 		skip();
-	assert_false(garp_send(0x0a010105, err, sizeof(err)));
+	assert_false(garp_send(0x0a010105, 0, err, sizeof(err)));
 	assert_string_not_equal(err, "");
 	assert_int_equal(system(
 	    "ip link add a0 address 02:00:00:00:00:07 type veth peer name b0 &&"
@@ -288,7 +288,7 @@ test_garp(void **state)
 	    "for i in a0 a1 b0 b1; do ip link set $i up; done"), 0);
 	one = listen_arp("b0");
 	two = listen_arp("b1");
-	assert_true(garp_send(0x0a010105, err, sizeof(err)));
+	assert_true(garp_send(0x0a010105, 0, err, sizeof(err)));
 	assert_true(recv(one, buf, sizeof(buf), 0) >= 42);
 	assert_memory_equal(buf, all, 6);
 	assert_memory_equal(buf + 6, mac, 6);
@@ -298,11 +298,11 @@ test_garp(void **state)
 	assert_int_equal(ipv4_get32(buf + 38), 0x0a010105);
 	assert_int_equal(recv(two, buf, sizeof(buf), 0), -1);
 	default_index = if_nametoindex("a1");	/* for any other address */
-	assert_true(garp_send(0x01010101, err, sizeof(err)));
+	assert_true(garp_send(0x01010101, 0, err, sizeof(err)));
 	assert_int_equal(recv(one, buf, sizeof(buf), 0), -1);
 	assert_true(recv(two, buf, sizeof(buf), 0) >= 42);
 	default_index = if_nametoindex("lo");	/* no Ethernet */
-	assert_false(garp_send(0x01010101, err, sizeof(err)));
+	assert_false(garp_send(0x01010101, 0, err, sizeof(err)));
 	close(one);
 	close(two);
 }

@@ -1,0 +1,1555 @@
+/*
+ * cluster_test.c - several members, an invented network, an invented clock
+ *
+ * Each member is a process of its own that runs cluster.c, cluster_member.c
+ * and cluster_stream.c as they are, since these keep what they know in static
+ * variables.  It is a puppet: this process tells it what time it is, what has
+ * come in, and what changes, and carries what it sends.  So members can be
+ * stopped, killed, cut off and lied to in any order, and minutes pass in a
+ * blink.
+ *
+ * In place of tunnels and sessions is a chain: each change is a number, and
+ * the state is a digest of all numbers so far.  Members agree if theirs are
+ * equal.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bgp.h"
+#include "cluster.h"
+#include "cluster_forward.h"
+#include "cluster_link.h"
+#include "cluster_wire.h"
+#include "counters.h"
+#include "icmp.h"
+#include "l2tpns.h"
+#include "log.h"
+#include "loop.h"
+#include "plugins.h"
+#include "replica.h"
+#include "state.h"
+#include "timer.h"
+
+struct l2tpns lns;
+
+#define SECRET		"a secret of the cluster"
+#define INTERVAL	500		/* ms, as configured below */
+#define TIMEOUT		2000
+#define STEP		10		/* ms */
+#define MEMBERS		4
+#define ADDR(i)		(0x0a580001 + (uint32_t)(i))
+
+/* --- what the two sides tell each other ------------------------------------ */
+
+enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK };
+
+struct order_msg {
+	enum order order;
+	uint64_t now;
+	uint32_t from;			/* O_INPUT; or how many changes, or on */
+	bool group, answer;
+	size_t len;
+	uint8_t buf[CW_DATAGRAM_MAX];
+};
+
+/* What a member is, as it says at the end of each order. */
+struct report {
+	struct cluster_status status;
+	struct counters counters;
+	uint64_t chain, chained;	/* the state, and how many changes */
+	bool is_master;			/* lns.master */
+	bool left;			/* what cluster_leave() said */
+	unsigned int walks, promotions, demotions, restored, told_master,
+	    told_slave, garps, forwarded;
+};
+
+struct reply_msg {
+	bool done;			/* the report; else a datagram: */
+	struct report report;
+	uint32_t to;
+	size_t len;
+	uint8_t buf[CW_DATAGRAM_MAX];
+};
+
+/* --- a member: what cluster.c stands on ------------------------------------ */
+
+static int wire = -1;			/* to the other side */
+static uint64_t now;
+static struct timer *timers;
+static struct loop_hook *before, *after;
+static struct report mine;
+static uint32_t address;		/* 0: no interface */
+static uint32_t own;
+
+uint64_t
+timer_now(void)
+{
+	return now;
+}
+
+time_t
+timer_wall(void)
+{
+	return (time_t)(1700000000 + now / 1000);
+}
+
+uint64_t
+timer_usec(void)
+{
+	return now * 1000;
+}
+
+void
+timer_disarm(struct timer *t)
+{
+	if (t->prev == NULL)
+		return;
+	*t->prev = t->next;
+	if (t->next != NULL)
+		t->next->prev = t->prev;
+	t->prev = NULL;
+}
+
+void
+timer_arm(struct timer *t, uint64_t ms)
+{
+	timer_disarm(t);
+	t->due = now + ms;
+	t->next = timers;
+	if (t->next != NULL)
+		t->next->prev = &t->next;
+	t->prev = &timers;
+	timers = t;
+}
+
+static void
+fire_due(void)
+{
+	struct timer *t, *next;
+
+	for (t = timers; t != NULL; t = next) {
+		next = t->next;
+		if (t->due <= now) {
+			timer_disarm(t);
+			t->fire(t);
+		}
+	}
+}
+
+void
+loop_before_timers(struct loop_hook *hook)
+{
+	before = hook;
+}
+
+void
+loop_at_turn_end(struct loop_hook *hook)
+{
+	after = hook;
+}
+
+void
+log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)level, (void)tid, (void)sid;
+	if (getenv("CLUSTER_TEST_LOG") == NULL)
+		return;
+	fprintf(stderr, "%8llu %u: ", (unsigned long long)now % 100000000,
+	    own & 255);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+void
+log_limited(struct log_limit *l, enum log_level level, uint32_t tid,
+    uint32_t sid, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (now < l->next)
+		return;
+	l->next = now + 1000;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_line(level, tid, sid, "%s", text);
+}
+
+void (*link_input)(uint32_t from, bool group, const uint8_t *buf, size_t len);
+void (*link_idle)(void);
+
+bool
+link_open(char *err, size_t errlen)
+{
+	snprintf(err, errlen, "no such interface");
+	address = lns.config.cluster_interface[0] != '\0' ? own : 0;
+	return address != 0;
+}
+
+void
+link_close(void)
+{
+	address = 0;
+}
+
+uint32_t
+link_address(void)
+{
+	return address;
+}
+
+bool
+link_changed(void)
+{
+	return lns.config.cluster_interface[0] == '\0';
+}
+
+bool
+link_send(uint32_t to, const void *buf, size_t len)
+{
+	static struct reply_msg m;
+
+	m = (struct reply_msg){ .to = to, .len = len };
+	memcpy(m.buf, buf, len);
+	return send(wire, &m, sizeof(m), 0) == sizeof(m);
+}
+
+/* --- a member: what stands on cluster.c ------------------------------------ */
+
+static bool walk_wanted, up_to_date, walking;
+
+static uint64_t
+link_on(uint64_t chain, uint64_t n)
+{
+	return (chain ^ n) * UINT64_C(0x100000001b3) + n;
+}
+
+static size_t
+chain_record(uint8_t *buf, size_t size)
+{
+	struct wr w = wr_init(buf, size);
+
+	wr_u64(&w, mine.chain);
+	wr_u64(&w, mine.chained);
+	return wr_done(&w);
+}
+
+void
+replica_init(void)
+{
+}
+
+void
+replica_exit(void)
+{
+}
+
+void
+replica_walk(void)
+{
+	mine.walks++;
+	walk_wanted = true;
+}
+
+void
+replica_drain(void)
+{
+	uint8_t buf[16];
+
+	if (!walk_wanted)
+		return;
+	walk_wanted = false;
+	cluster_stream(CLUSTER_WALK_BEGIN, NULL, 0);
+	cluster_stream(CLUSTER_SESSION, buf, chain_record(buf, sizeof(buf)));
+	cluster_stream(CLUSTER_WALK_END, NULL, 0);
+}
+
+/* The number after each change is checked: a lost one would be noticed. */
+bool
+replica_record(enum cluster_record type, struct rd *body)
+{
+	uint64_t n;
+
+	switch (type) {
+	case CLUSTER_WALK_BEGIN:
+		walking = true;
+		return true;
+	case CLUSTER_WALK_END:
+		up_to_date = walking;
+		return true;
+	case CLUSTER_SESSION:
+		mine.chain = rd_u64(body);
+		mine.chained = rd_u64(body);
+		return rd_done(body);
+	case CLUSTER_TUNNEL:
+		n = rd_u64(body);
+		if (up_to_date && n != mine.chained)
+			return false;
+		mine.chain = link_on(mine.chain, n);
+		mine.chained = n + 1;
+		return !body->bad;
+	default:
+		return false;
+	}
+}
+
+void
+replica_lost(void)
+{
+	up_to_date = walking = false;
+}
+
+bool
+replica_up_to_date(void)
+{
+	return up_to_date;
+}
+
+void
+replica_promote(void)
+{
+	walk_wanted = up_to_date = false;
+}
+
+void
+replica_demote(void)
+{
+	up_to_date = false;
+}
+
+static void
+change(bool large)
+{
+	static uint8_t buf[CLUSTER_RECORD_MAX];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	if (!lns.master)
+		return;
+	wr_u64(&w, mine.chained);
+	wr_zero(&w, large ? CLUSTER_RECORD_MAX - 8 : 40);
+	mine.chain = link_on(mine.chain, mine.chained++);
+	cluster_count_change();
+	cluster_stream(CLUSTER_TUNNEL, buf, wr_done(&w));
+}
+
+void
+cluster_forward_init(void)
+{
+}
+
+void
+cluster_forward_exit(void)
+{
+}
+
+void
+cluster_forward_settle(void)
+{
+	assert_false(lns.master);
+}
+
+void
+cluster_forward_record(uint32_t from, enum cluster_record type,
+    struct rd *body)
+{
+	(void)from, (void)type, (void)body;
+	mine.forwarded++;
+}
+
+void
+bgp_raise(bool up)
+{
+	assert_true(up != mine.status.routes);
+}
+
+bool
+bgp_configured(void)
+{
+	return false;
+}
+
+bool
+garp_send(uint32_t addr, uint32_t near, char *err, size_t errlen)
+{
+	(void)addr, (void)near;
+	snprintf(err, errlen, "not here");
+	mine.garps++;
+	return false;
+}
+
+void
+state_take_over(void)
+{
+	mine.restored++;
+}
+
+void
+state_discard(const char *path)
+{
+	(void)path;
+}
+
+void
+plugins_become_master(void)
+{
+	mine.told_master++;
+}
+
+void
+plugins_become_slave(uint32_t master)
+{
+	(void)master;
+	mine.told_slave++;
+}
+
+/* --- a member: the puppet's strings ----------------------------------------- */
+
+static void
+report(void)
+{
+	static struct reply_msg m;
+
+	cluster_status(&mine.status);
+	mine.counters = counters;
+	mine.is_master = lns.master;
+	m = (struct reply_msg){ .done = true, .report = mine };
+	(void)!send(wire, &m, sizeof(m), 0);
+}
+
+static void
+obey(const struct order_msg *o)
+{
+	now = o->now;
+	switch (o->order) {
+	case O_TURN:
+		before->run();
+		fire_due();
+		after->run();
+		break;
+	case O_INPUT:
+		link_input(o->from, o->group, o->buf, o->len);
+		link_idle();
+		break;
+	case O_CHANGE:
+		for (uint32_t n = 0; n < o->from; n++)
+			change(o->group);
+		after->run();
+		break;
+	case O_LEAVE:
+		mine.left = cluster_leave();
+		break;
+	case O_LINK:
+		strcpy(lns.config.cluster_interface, o->from ? "eth0" : "");
+		break;
+	}
+	cluster_status(&mine.status);
+}
+
+static void __attribute__((noreturn))
+be_member(uint32_t addr, uint64_t start)
+{
+	static struct order_msg o;
+
+	own = addr;
+	now = start;
+	lns.start = timer_wall();
+	cluster_init();
+	report();
+	while (recv(wire, &o, sizeof(o), 0) > 0) {
+		obey(&o);
+		if (o.answer)
+			report();
+	}
+	_exit(0);
+}
+
+/* --- this side: the network -------------------------------------------------- */
+
+struct packet {
+	struct packet *next;
+	uint64_t due;
+	int from, to;
+	bool group;
+	size_t len;
+	uint8_t buf[];
+};
+
+static struct member {
+	pid_t pid;
+	int fd;
+	bool stopped;
+	struct report r;
+} member[MEMBERS];
+
+static uint64_t clock_ms;
+static struct packet *flying;
+static bool cut[MEMBERS][MEMBERS];	/* from, to */
+static bool no_group;
+static int loss, twice, jitter;		/* percent, percent, ms */
+static uint64_t two_masters;		/* ms in which two acted, so far */
+
+/* Everything that was ever sent, if `recording`. */
+static bool recording;
+static struct packet *recorded;
+
+static uint32_t
+dice(uint32_t n)
+{
+	static uint64_t x = 88172645463325252;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x >> 33) % n;
+}
+
+static struct packet *
+packet_new(int from, int to, bool group, const uint8_t *buf, size_t len)
+{
+	struct packet *p = malloc(sizeof(*p) + len);
+
+	assert_non_null(p);
+	*p = (struct packet){ .from = from, .to = to, .group = group,
+	    .len = len };
+	memcpy(p->buf, buf, len);
+	return p;
+}
+
+static void
+launch(int from, int to, bool group, const uint8_t *buf, size_t len)
+{
+	struct packet *p, **end = &flying;
+
+	if (to == from || member[to].pid == 0 || cut[from][to] ||
+	    (group && no_group) || (int)dice(100) < loss)
+		return;
+	p = packet_new(from, to, group, buf, len);
+	p->due = clock_ms + 1 + (jitter > 0 ? dice((uint32_t)jitter) : 0);
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = p;
+}
+
+static void
+carry(int from, const struct reply_msg *m)
+{
+	int copies = (int)dice(100) < twice ? 2 : 1;
+	struct packet *p;
+
+	if (recording) {
+		p = packet_new(from, (int)(m->to - ADDR(0)), m->to == 0,
+		    m->buf, m->len);
+		p->next = recorded;
+		recorded = p;
+	}
+	for (; copies > 0; copies--) {
+		if (m->to != 0) {
+			launch(from, (int)(m->to - ADDR(0)), false, m->buf,
+			    m->len);
+			continue;
+		}
+		for (int to = 0; to < MEMBERS; to++)
+			launch(from, to, true, m->buf, m->len);
+	}
+}
+
+/* Until it has said what it is. */
+static void
+listen_to(int i)
+{
+	static struct reply_msg m;
+
+	do {
+		assert_int_equal(recv(member[i].fd, &m, sizeof(m), 0),
+		    sizeof(m));
+		if (!m.done)
+			carry(i, &m);
+	} while (!m.done);
+	member[i].r = m.report;
+}
+
+static void
+tell(int i, const struct order_msg *o)
+{
+	assert_int_equal(send(member[i].fd, o, sizeof(*o), 0), sizeof(*o));
+	listen_to(i);
+}
+
+static void
+order(int i, enum order what, uint32_t n, bool flag)
+{
+	static struct order_msg o;
+
+	o.order = what;
+	o.now = clock_ms;
+	o.from = n;
+	o.group = flag;
+	o.answer = true;
+	tell(i, &o);
+}
+
+static void
+hand(int to, uint32_t from, bool group, const uint8_t *buf, size_t len)
+{
+	static struct order_msg o;
+
+	o.order = O_INPUT;
+	o.now = clock_ms;
+	o.from = from;
+	o.group = group;
+	o.answer = true;
+	o.len = len;
+	memcpy(o.buf, buf, len);
+	tell(to, &o);
+}
+
+static void
+start(int i)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	fflush(NULL);
+	member[i] = (struct member){ .pid = fork(), .fd = pair[0] };
+	assert_true(member[i].pid >= 0);
+	if (member[i].pid == 0) {
+		close(pair[0]);
+		wire = pair[1];
+		be_member(ADDR(i), clock_ms);
+	}
+	close(pair[1]);
+	listen_to(i);
+}
+
+static void
+kill_9(int i)
+{
+	if (member[i].pid == 0)
+		return;
+	kill(member[i].pid, SIGKILL);
+	waitpid(member[i].pid, NULL, 0);
+	close(member[i].fd);
+	member[i] = (struct member){ 0 };
+}
+
+/* What is due; for who is stopped it waits. */
+static void
+deliver(void)
+{
+	struct packet *p, **at = &flying;
+
+	while ((p = *at) != NULL) {
+		if (member[p->to].pid != 0 &&
+		    (p->due > clock_ms || member[p->to].stopped)) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		if (member[p->to].pid != 0)
+			hand(p->to, ADDR(p->from), p->group, p->buf, p->len);
+		free(p);
+	}
+}
+
+static int
+masters(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < MEMBERS; i++)
+		n += member[i].pid != 0 && !member[i].stopped &&
+		    member[i].r.is_master;
+	return n;
+}
+
+static int
+the_master(void)
+{
+	for (int i = 0; i < MEMBERS; i++)
+		if (member[i].pid != 0 && !member[i].stopped &&
+		    member[i].r.is_master)
+			return i;
+	return -1;
+}
+
+static void
+step(void)
+{
+	clock_ms += STEP;
+	for (int i = 0; i < MEMBERS; i++)
+		if (member[i].pid != 0 && !member[i].stopped)
+			order(i, O_TURN, 0, false);
+	deliver();
+	if (masters() > 1)
+		two_masters += STEP;
+}
+
+static void
+pass(uint64_t ms)
+{
+	for (uint64_t end = clock_ms + ms; clock_ms < end;)
+		step();
+}
+
+/* How long until there is a master and all who live follow it; ms. */
+static uint64_t
+settle(uint64_t most)
+{
+	uint64_t begin = clock_ms;
+	bool good = false;
+
+	while (!good && clock_ms - begin < most) {
+		step();
+		good = masters() == 1;
+		for (int i = 0; i < MEMBERS; i++)
+			if (member[i].pid != 0 && !member[i].stopped &&
+			    !member[i].r.is_master &&
+			    !member[i].r.status.up_to_date)
+				good = false;
+	}
+	if (!good)
+		fail_msg("%d masters, and not all follow", masters());
+	return clock_ms - begin;
+}
+
+static void
+assert_agreed(void)
+{
+	int m = the_master();
+
+	assert_true(m >= 0);
+	for (int i = 0; i < MEMBERS; i++) {
+		if (member[i].pid == 0 || member[i].stopped)
+			continue;
+		assert_int_equal(member[i].r.chained, member[m].r.chained);
+		assert_true(member[i].r.chain == member[m].r.chain);
+		assert_int_equal(member[i].r.status.changes,
+		    member[m].r.status.changes);
+	}
+}
+
+static void
+free_packets(struct packet **list)
+{
+	struct packet *p;
+
+	while ((p = *list) != NULL) {
+		*list = p->next;
+		free(p);
+	}
+}
+
+static void
+cut_off(int a, bool off)
+{
+	for (int i = 0; i < MEMBERS; i++)
+		cut[a][i] = cut[i][a] = off;
+}
+
+static int
+begin(void **state)
+{
+	(void)state;
+	clock_ms = 1000000;
+	memset(cut, 0, sizeof(cut));
+	no_group = recording = false;
+	loss = twice = jitter = 0;
+	two_masters = 0;
+	memset(&lns, 0, sizeof(lns));
+	lns.config.bind_address = 0x0a630101;
+	lns.config.cluster_address = 0xefc00d0d;
+	strcpy(lns.config.cluster_interface, "eth0");
+	strcpy(lns.config.cluster_secret, SECRET);
+	lns.config.cluster_hb_interval = INTERVAL / 100;
+	lns.config.cluster_hb_timeout = TIMEOUT / 100;
+	lns.config.cluster_master_min_adv = 1;
+	lns.config.cluster_start_wait = 15;
+	lns.config.send_garp = true;
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	for (int i = 0; i < MEMBERS; i++)
+		kill_9(i);
+	free_packets(&flying);
+	free_packets(&recorded);
+	return 0;
+}
+
+/* Three of them, up and agreed, the first one master. */
+static void
+three(void)
+{
+	for (int i = 0; i < 3; i++) {
+		start(i);
+		pass(1100);
+	}
+	settle(3000);
+	pass(3000);
+	assert_int_equal(the_master(), 0);
+	assert_agreed();
+}
+
+/* --- elections ----------------------------------------------------------------- */
+
+static void
+alone_without_secret(void **state)
+{
+	(void)state;
+	lns.config.cluster_secret[0] = '\0';
+	start(0);
+	assert_int_equal(member[0].r.status.role, CLUSTER_OFF);
+	assert_true(member[0].r.is_master);
+	lns.config.cluster_insecure = true;
+	start(1);
+	assert_int_equal(member[1].r.status.role, CLUSTER_SLAVE);
+	strcpy(lns.config.cluster_secret, SECRET);
+	lns.config.cluster_address = 0;
+	start(2);
+	assert_int_equal(member[2].r.status.role, CLUSTER_OFF);
+}
+
+/* It takes calls after cluster_start_wait, and what it saved holds. */
+static void
+first_of_all(void **state)
+{
+	(void)state;
+	start(0);
+	assert_false(member[0].r.is_master);
+	pass(1490);
+	assert_int_equal(masters(), 0);
+	pass(100);
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(member[0].r.restored, 1);
+	assert_int_equal(member[0].r.told_master, 1);
+	assert_true(member[0].r.status.routes);
+	pass(5000);
+	assert_int_equal(member[0].r.garps, 3);
+	start(1);
+	assert_in_range(settle(3000), 1, 1000);
+	assert_int_equal(member[1].r.restored, 0);
+	assert_int_equal(member[1].r.told_slave, 1);
+	assert_int_equal(the_master(), 0);
+	pass(100);
+	assert_true(member[1].r.status.routes);
+	pass(2500);
+	assert_false(member[0].r.status.routes);
+	/* Without slaves the packets have to come to him. */
+	kill_9(1);
+	pass(2100);
+	assert_true(member[0].r.status.routes);
+	assert_true(member[0].r.is_master);
+	pass(600);
+	assert_int_equal(member[0].r.status.peers, 0);
+}
+
+static void
+all_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		start(i);
+	assert_in_range(settle(3000), 1490, 1800);
+	/* As old as each other: the highest address. */
+	assert_int_equal(the_master(), 3);
+	assert_int_equal(member[3].r.restored, 0);
+	assert_int_equal(two_masters, 0);
+	pass(3000);
+	assert_agreed();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(member[i].r.walks, 0);
+	assert_in_range(member[3].r.walks, 1, 2);
+}
+
+static void
+enough_slaves(void **state)
+{
+	(void)state;
+	lns.config.cluster_master_min_adv = 2;
+	start(0);
+	pass(1600);
+	start(1);
+	pass(5000);
+	assert_true(member[0].r.status.routes);
+	assert_true(member[1].r.status.routes);
+	start(2);
+	pass(5000);
+	assert_false(member[0].r.status.routes);
+	kill_9(2);
+	pass(2200);
+	assert_true(member[0].r.status.routes);
+}
+
+static void
+master_dies(void **state)
+{
+	uint64_t chain, died;
+	int old;
+
+	(void)state;
+	three();
+	for (int round = 0; round < 6; round++) {
+		old = the_master();
+		for (int i = 0; i < 50; i++) {
+			order(old, O_CHANGE, 1 + dice(20), dice(20) == 0);
+			pass(dice(40));
+		}
+		pass(2 * STEP);
+		chain = member[old].r.chain;
+		died = clock_ms;
+		kill_9(old);
+		while (masters() == 0)
+			step();
+		assert_in_range(clock_ms - died, TIMEOUT - INTERVAL - STEP,
+		    TIMEOUT + 500);
+		assert_true(member[the_master()].r.chain == chain);
+		settle(5000);
+		assert_agreed();
+		assert_int_equal(two_masters, 0);
+		start(old);
+		settle(5000);
+		pass(1000);
+		assert_agreed();
+		assert_int_equal(masters(), 1);
+	}
+}
+
+/* Who follows goes on taking packets while it asks the new master for all. */
+static void
+slave_keeps_its_routes(void **state)
+{
+	(void)state;
+	three();
+	kill_9(0);
+	for (int i = 0; i < 500; i++) {
+		step();
+		assert_true(member[2].r.status.routes);
+	}
+	assert_int_equal(the_master(), 1);
+}
+
+static void
+goodbye(void **state)
+{
+	uint64_t left;
+
+	(void)state;
+	three();
+	order(0, O_CHANGE, 100, false);
+	pass(100);
+	order(0, O_LEAVE, 0, false);
+	assert_true(member[0].r.left);
+	assert_false(member[0].r.is_master);
+	left = clock_ms;
+	while (masters() == 0)
+		step();
+	assert_in_range(clock_ms - left, STEP, 200);
+	assert_int_equal(the_master(), 1);
+	assert_int_equal(member[1].r.chained, 100);
+	/* For some seconds it goes on to hand over what still comes. */
+	pass(3000);
+	assert_int_equal(member[0].r.status.master, ADDR(1));
+	assert_false(member[0].r.is_master);
+	/* It is nobody to be elected, although it has been up longest. */
+	kill_9(1);
+	settle(4000);
+	assert_int_equal(the_master(), 2);
+	/* A slave's sessions are not its own. */
+	kill_9(0);
+	start(0);
+	settle(5000);
+	order(0, O_LEAVE, 0, false);
+	assert_true(member[0].r.left);
+	kill_9(0);
+	pass(3000);
+	/* The last one has nobody to go on. */
+	order(2, O_LEAVE, 0, false);
+	assert_false(member[2].r.left);
+	assert_true(member[2].r.is_master);
+}
+
+/* A master that is back at once is nobody's master any more. */
+static void
+restarted_at_once(void **state)
+{
+	(void)state;
+	three();
+	order(0, O_CHANGE, 10, false);
+	pass(50);
+	kill_9(0);
+	start(0);
+	assert_in_range(settle(5000), 1, 1000);
+	assert_int_equal(the_master(), 1);
+	assert_int_equal(member[1].r.chained, 10);
+	assert_agreed();
+}
+
+/* --- stopped, cut off ------------------------------------------------------------ */
+
+static void
+stopped(void **state)
+{
+	static const uint64_t times[] = { TIMEOUT / 2, TIMEOUT - INTERVAL,
+	    TIMEOUT, TIMEOUT + 100, 2 * TIMEOUT, 5 * TIMEOUT, 30 * TIMEOUT };
+	uint64_t before_it;
+	int old;
+
+	(void)state;
+	three();
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		old = the_master();
+		order(old, O_CHANGE, 10, false);
+		pass(100);
+		two_masters = 0;
+		member[old].stopped = true;
+		for (uint64_t t = 0; t < times[i]; t += STEP) {
+			step();
+			if (masters() == 1 && t % 200 == 0)
+				order(the_master(), O_CHANGE, 1, false);
+		}
+		before_it = masters() == 1 ?
+		    member[the_master()].r.chained : 0;
+		member[old].stopped = false;
+		settle(5000);
+		pass(500);
+		assert_int_equal(masters(), 1);
+		assert_in_range(two_masters, 0, INTERVAL);
+		assert_true(member[the_master()].r.chained >= before_it);
+		assert_agreed();
+	}
+}
+
+/* The first turn after the stop: nothing is done as master any more. */
+static void
+stale_master_wakes(void **state)
+{
+	(void)state;
+	three();
+	member[0].stopped = true;
+	pass(10 * TIMEOUT);
+	assert_int_equal(the_master(), 1);
+	member[0].stopped = false;
+	step();
+	assert_false(member[0].r.is_master);
+	assert_int_equal(two_masters, 0);
+	settle(3000);
+	assert_int_equal(the_master(), 1);
+}
+
+/* A slave that was stopped has heard nobody, but nobody is dead. */
+static void
+stopped_slave(void **state)
+{
+	(void)state;
+	three();
+	for (uint64_t ms = 1000; ms < 20000; ms = ms * 2 + 300) {
+		member[2].stopped = true;
+		for (uint64_t t = 0; t < ms; t += 100) {
+			order(0, O_CHANGE, 3, false);
+			pass(100);
+		}
+		member[2].stopped = false;
+		pass(100);
+		settle(4000);
+		assert_int_equal(the_master(), 0);
+		assert_int_equal(two_masters, 0);
+		assert_agreed();
+	}
+}
+
+/* The side that has the calls wins, whoever is older. */
+static void
+partition(void **state)
+{
+	uint64_t chain;
+
+	(void)state;
+	three();
+	cut_off(0, true);
+	for (int i = 0; i < 60; i++) {
+		pass(100);
+		if (member[1].r.is_master)
+			order(1, O_CHANGE, 2, false);
+	}
+	assert_true(member[0].r.is_master);
+	assert_true(member[0].r.status.routes);
+	assert_true(member[1].r.is_master);
+	chain = member[1].r.chain;
+	cut_off(0, false);
+	two_masters = 0;
+	settle(5000);
+	assert_int_equal(the_master(), 1);
+	assert_in_range(two_masters, 0, INTERVAL + 200);
+	assert_true(member[1].r.chain == chain);
+	assert_agreed();
+	/* And the other way round: this time the lonely one has them. */
+	cut_off(1, true);
+	for (int i = 0; i < 60; i++) {
+		pass(100);
+		order(1, O_CHANGE, 2, false);
+	}
+	chain = member[1].r.chain;
+	cut_off(1, false);
+	settle(5000);
+	assert_int_equal(the_master(), 1);
+	assert_true(member[1].r.chain == chain);
+	assert_agreed();
+}
+
+/* One deaf slave does not elect: others still hear the master. */
+static void
+deaf_slave(void **state)
+{
+	(void)state;
+	three();
+	cut[0][2] = true;
+	for (int i = 0; i < 100; i++) {
+		order(0, O_CHANGE, 1, false);
+		pass(200);
+	}
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
+	assert_false(member[2].r.status.up_to_date);
+	cut[0][2] = false;
+	settle(5000);
+	pass(500);
+	assert_agreed();
+	/* Who is not heard by the master takes no packets for it. */
+	cut[2][0] = true;
+	pass(8000);
+	assert_int_equal(the_master(), 0);
+	assert_false(member[2].r.status.routes);
+	assert_true(member[1].r.status.routes);
+	cut[2][0] = false;
+	settle(5000);
+	pass(100);
+	assert_true(member[2].r.status.routes);
+	assert_int_equal(two_masters, 0);
+	assert_agreed();
+}
+
+static void
+flapping(void **state)
+{
+	(void)state;
+	three();
+	for (int i = 0; i < 30; i++) {
+		cut_off(i % 3, true);
+		for (int n = 0; n < 10; n++) {
+			order(the_master(), O_CHANGE, 1, false);
+			pass(100);
+		}
+		cut_off(i % 3, false);
+		pass(1000);
+	}
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
+	settle(3000);
+	assert_agreed();
+}
+
+/* Switches forget groups; members then talk to each other one by one. */
+static void
+group_lost(void **state)
+{
+	(void)state;
+	three();
+	no_group = true;
+	for (int i = 0; i < 100; i++) {
+		order(0, O_CHANGE, 5, false);
+		pass(200);
+	}
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
+	assert_true(member[1].r.status.up_to_date);
+	assert_true(member[2].r.status.up_to_date);
+	pass(1000);
+	assert_agreed();
+	kill_9(0);
+	settle(5000);
+	assert_int_equal(the_master(), 1);
+}
+
+static void
+bad_network(void **state)
+{
+	(void)state;
+	three();
+	loss = 10;
+	twice = 5;
+	jitter = 30;
+	for (int i = 0; i < 1200; i++) {
+		order(0, O_CHANGE, dice(30), dice(50) == 0);
+		pass(100);
+		assert_true(member[0].r.is_master);
+		assert_int_equal(masters(), 1);
+	}
+	assert_int_equal(member[0].r.counters.cluster_demoted, 0);
+	loss = 0;
+	settle(2000);
+	pass(500);
+	assert_agreed();
+	assert_true(member[0].r.counters.cluster_resent > 100);
+	/* Gaps were filled, not walked over. */
+	assert_in_range(member[0].r.walks, 1, 10);
+}
+
+/* What the master has no longer cannot be asked for. */
+static void
+far_behind(void **state)
+{
+	(void)state;
+	three();
+	cut_off(2, true);
+	order(0, O_CHANGE, 600, true);	/* 9.6 MB, past what is kept */
+	pass(1000);
+	cut_off(2, false);
+	settle(3000);
+	pass(500);
+	assert_agreed();
+	assert_int_equal(the_master(), 0);
+	assert_true(member[2].r.counters.cluster_lost >= 1);
+	/* In time, it can. */
+	cut_off(1, true);
+	order(0, O_CHANGE, 100, true);
+	order(0, O_CHANGE, 20000, false);
+	pass(1000);
+	cut_off(1, false);
+	settle(3000);
+	pass(500);
+	assert_agreed();
+	assert_int_equal(member[1].r.counters.cluster_lost, 0);
+}
+
+/* Nobody followed for a while: who comes back must not believe it has all. */
+static void
+nobody_followed(void **state)
+{
+	(void)state;
+	start(0);
+	pass(1600);
+	start(1);
+	settle(3000);
+	cut[1][0] = true;		/* hears, and is not heard */
+	pass(6000);
+	order(0, O_CHANGE, 10, false);
+	pass(100);
+	assert_int_equal(member[1].r.chained, 0);
+	cut[1][0] = false;
+	settle(5000);
+	pass(500);
+	assert_agreed();
+	assert_int_equal(member[1].r.chained, 10);
+}
+
+static void
+interface_comes_late(void **state)
+{
+	(void)state;
+	lns.config.cluster_interface[0] = '\0';
+	start(0);
+	pass(20000);
+	assert_false(member[0].r.is_master);
+	assert_int_equal(member[0].r.status.role, CLUSTER_SLAVE);
+	order(0, O_LINK, true, false);
+	pass(900);
+	assert_false(member[0].r.is_master);
+	pass(1700);
+	assert_true(member[0].r.is_master);
+	/* It goes and comes again. */
+	strcpy(lns.config.cluster_interface, "eth0");
+	start(1);
+	settle(3000);
+	order(1, O_LINK, false, false);
+	pass(5000);
+	assert_false(member[1].r.is_master);
+	assert_false(member[1].r.status.up_to_date);
+	order(1, O_LINK, true, false);
+	pass(1000);
+	settle(3000);
+	assert_int_equal(the_master(), 0);
+}
+
+/* --- what strangers send ------------------------------------------------------------ */
+
+/* A report without the counters of what was dropped, to be compared. */
+static struct report
+quiet(int i)
+{
+	struct report r = member[i].r;
+
+	memset(&r.counters, 0, sizeof(r.counters));
+	r.status.heartbeat_age = 0;
+	return r;
+}
+
+static void
+assert_no_effect(int i, const struct report *was)
+{
+	struct report is = quiet(i);
+
+	assert_memory_equal(&is, was, sizeof(is));
+}
+
+/* Every packet of the list to everybody; roles stay as they are. */
+static void
+play_again(const struct packet *list)
+{
+	uint64_t promoted[MEMBERS], walks[MEMBERS], chained = 0;
+	int master = the_master();
+	uint32_t from;
+
+	for (int i = 0; i < MEMBERS; i++) {
+		if (member[i].pid == 0)
+			continue;
+		promoted[i] = member[i].r.counters.cluster_promoted;
+		walks[i] = member[i].r.walks;
+		chained = member[master].r.chained;
+	}
+	for (const struct packet *p = list; p != NULL; p = p->next) {
+		from = ADDR(p->from);
+		for (int i = 0; i < MEMBERS; i++)
+			if (member[i].pid != 0)
+				hand(i, from, p->group, p->buf, p->len);
+		if (dice(20) == 0)
+			step();
+	}
+	pass(3 * TIMEOUT);
+	assert_int_equal(the_master(), master);
+	assert_int_equal(masters(), 1);
+	for (int i = 0; i < MEMBERS; i++) {
+		if (member[i].pid == 0)
+			continue;
+		assert_int_equal(member[i].r.counters.cluster_promoted,
+		    promoted[i]);
+		assert_int_equal(member[i].r.counters.cluster_lost, 0);
+		assert_int_equal(member[i].r.walks, walks[i]);
+		assert_int_equal(member[i].r.chained, chained);
+		assert_true(i == master || member[i].r.status.up_to_date);
+	}
+}
+
+/* A whole run, with an election in it, and the next one. */
+static void
+replayed(void **state)
+{
+	struct packet *old;
+
+	(void)state;
+	recording = true;
+	three();
+	order(0, O_CHANGE, 50, false);
+	pass(500);
+	kill_9(0);
+	settle(5000);
+	start(0);
+	settle(5000);
+	order(1, O_LEAVE, 0, false);
+	pass(2000);
+	kill_9(1);
+	start(1);
+	settle(5000);
+	pass(1000);
+	old = recorded;
+	recorded = NULL;
+	recording = false;
+	two_masters = 0;
+	/* While that run is still going on: */
+	assert_int_equal(the_master(), 2);
+	play_again(old);
+	assert_true(member[2].r.counters.cluster_replayed > 5);
+	assert_true(member[2].r.counters.cluster_unproven > 20);
+	/* When one of them is dead, and its last words are played: */
+	kill_9(0);
+	pass(3 * TIMEOUT);
+	play_again(old);
+	assert_int_equal(member[1].r.status.peers, 1);
+	assert_int_equal(two_masters, 0);
+	/* In another run: */
+	for (int i = 0; i < 3; i++)
+		kill_9(i);
+	three();
+	play_again(old);
+	assert_int_equal(two_masters, 0);
+	free_packets(&old);
+}
+
+/* The kinds of packets that members send, one of each kind and receiver. */
+static size_t
+samples(const struct packet **sample, size_t max)
+{
+	const struct packet *p;
+	size_t n = 0, i;
+
+	for (p = recorded; p != NULL && n < max; p = p->next) {
+		for (i = 0; i < n; i++)
+			if (sample[i]->buf[5] == p->buf[5] &&
+			    sample[i]->group == p->group)
+				break;
+		if (i == n)
+			sample[n++] = p;
+	}
+	return n;
+}
+
+static void
+damaged(void **state)
+{
+	static uint8_t buf[CW_DATAGRAM_MAX];
+	const struct packet *sample[16], *p;
+	struct report was[3];
+	uint64_t forged;
+	size_t n;
+
+	(void)state;
+	recording = true;
+	loss = 5;
+	three();
+	for (int i = 0; i < 20; i++) {
+		order(0, O_CHANGE, 3, false);
+		pass(100);
+	}
+	loss = 0;
+	settle(3000);
+	recording = false;
+	n = samples(sample, 16);
+	assert_in_range(n, 5, 16);
+	for (int i = 0; i < 3; i++)
+		was[i] = quiet(i);
+	forged = member[1].r.counters.cluster_forged;
+	for (size_t i = 0; i < n; i++) {
+		p = sample[i];
+		for (size_t len = 0; len < p->len; len++)
+			for (int to = 0; to < 3; to++)
+				hand(to, ADDR(p->from), p->group, p->buf, len);
+		for (size_t bit = 0; bit < p->len * 8; bit += 1 + dice(3)) {
+			memcpy(buf, p->buf, p->len);
+			buf[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			hand((int)dice(3), ADDR(p->from), p->group, buf,
+			    p->len);
+		}
+		memcpy(buf, p->buf, p->len);
+		memset(buf + p->len, 0, 64);
+		for (size_t more = 1; more < 64; more++)
+			hand(1, ADDR(p->from), p->group, buf, p->len + more);
+	}
+	for (int i = 0; i < 3; i++)
+		assert_no_effect(i, &was[i]);
+	assert_true(member[1].r.counters.cluster_forged > forged + 100);
+}
+
+/* Two secrets, two clusters that have nothing to do with each other. */
+static void
+two_secrets(void **state)
+{
+	(void)state;
+	start(0);
+	start(1);
+	strcpy(lns.config.cluster_secret, "another secret");
+	start(2);
+	start(3);
+	pass(6000);
+	assert_int_equal(masters(), 2);
+	assert_int_equal(member[0].r.status.peers, 1);
+	assert_int_equal(member[2].r.status.peers, 1);
+	assert_true(member[0].r.counters.cluster_forged > 10);
+	order(1, O_CHANGE, 5, false);
+	pass(100);
+	assert_int_equal(member[0].r.chained, 5);
+	assert_int_equal(member[2].r.chained, 0);
+}
+
+/* One secret, but another bind_address: not ours. */
+static void
+two_clusters(void **state)
+{
+	(void)state;
+	start(0);
+	lns.config.bind_address++;
+	start(1);
+	pass(6000);
+	assert_int_equal(masters(), 2);
+	assert_int_equal(member[0].r.status.peers, 0);
+	assert_true(member[0].r.counters.cluster_other > 5);
+}
+
+/* Somebody uses a member's address, or sends one member's words elsewhere. */
+static void
+wrong_address(void **state)
+{
+	const struct packet *p;
+	struct report was[3];
+	uint64_t wrong;
+
+	(void)state;
+	recording = true;
+	three();
+	for (int i = 0; i < 3; i++)
+		was[i] = quiet(i);
+	recording = false;
+	wrong = member[2].r.counters.cluster_sender;
+	for (p = recorded; p != NULL; p = p->next) {
+		hand(2, ADDR(p->from) + 100, p->group, p->buf, p->len);
+		if (!p->group && p->to != 2)
+			hand(2, ADDR(p->from), false, p->buf, p->len);
+		hand(p->from, ADDR(p->from), p->group, p->buf, p->len);
+	}
+	assert_true(member[2].r.counters.cluster_sender > wrong + 10);
+	for (int i = 0; i < 3; i++)
+		assert_no_effect(i, &was[i]);
+}
+
+#define T(name)	cmocka_unit_test_setup_teardown(name, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(alone_without_secret),
+		T(first_of_all),
+		T(all_at_once),
+		T(enough_slaves),
+		T(master_dies),
+		T(slave_keeps_its_routes),
+		T(goodbye),
+		T(restarted_at_once),
+		T(stopped),
+		T(stale_master_wakes),
+		T(stopped_slave),
+		T(partition),
+		T(deaf_slave),
+		T(flapping),
+		T(group_lost),
+		T(bad_network),
+		T(far_behind),
+		T(nobody_followed),
+		T(interface_comes_late),
+		T(replayed),
+		T(damaged),
+		T(two_secrets),
+		T(two_clusters),
+		T(wrong_address),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
