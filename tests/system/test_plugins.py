@@ -5,12 +5,12 @@ every field into the log, and do in each what they are told to by nsctl.
 """
 
 import re
+import signal
 import threading
 import time
 
 import pytest
 
-from freeradius import Silent
 from lac import Lac, Refused
 from net import INET_ADDR, wait_for
 from plugdir import OURS, nsctl, plugin_dir, run    # fixture
@@ -163,18 +163,15 @@ def test_a_reject(scene):
     assert not scene.radius.ledger()
 
 
-def test_no_answer_is_no_verdict(net, scene):
-    """Nobody is let in because RADIUS is away."""
-    scene = scene()
+def test_no_answer_is_no_verdict(scene):
+    """Nobody is let in because RADIUS is not to be had: here, never asked."""
+    scene = scene(radius_secret=None)
     scene.forget()
     scene.tell("post_auth", "allow")
-    scene.radius.stop()
-    silent = Silent(net.inet, scene.radius.address)
-    call = scene.lac.call()
-    with pytest.raises(Refused):
-        call.login(NAME, WORD, "pap", seconds=40)
-    silent.stop()
+    scene.refused()
+    scene.wait_event("kill_session", "record2")
     assert {e.name for e in scene.events()} == {"auth_request", "kill_session"}
+    assert "no RADIUS server answered" in scene.lns.log()
 
 
 # --- STOP and ERROR -------------------------------------------------------------
@@ -314,6 +311,27 @@ def test_released_from_the_garden(scene):
     other.hangup()
     stop = scene.radius.wait_ledger(2, NAME, "Stop")[1]
     assert stop["Acct-Input-Octets"] == "84"
+
+
+def test_a_restart_keeps_it_in_the_garden(scene, tmp_path):
+    scene = scene(save_state=True,
+                  state_file=str(tmp_path / "state"))
+    scene.tell("post_auth", "allow", "garden")
+    call = scene.online(word="wrong")
+    scene.lns.process.send(signal.SIGTERM)
+    assert scene.lns.process.wait(30) == 0
+    scene.mark = len(scene.lns.log())
+    scene.lns.start()
+    scene.lns.wait_log(r"l2tpns \S+ ready", 20, scene.mark)
+    begin = scene.events()
+    assert [(e.plugin, e.name, e.text) for e in begin] == [
+        ("record", "become_master", "sessions 1 master 1"),
+        ("record2", "become_master", "sessions 1 master 1")]
+    assert call.ping(INET_ADDR) == 1
+    scene.tell("kill_session", "ungarden")      # too late for that
+    call.hangup()
+    assert scene.wait_event("kill_session").session.endswith("/garden")
+    assert not scene.radius.ledger()
 
 
 def test_attributes_in_accounting(scene):
