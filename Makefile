@@ -197,7 +197,7 @@ check-long:
 deps:
 	@tests/install-deps.sh
 
-bench: all bench-tools
+bench: all bench-tools $(TEST_PLUGINS)
 	@tests/bench/bench.sh
 
 demo:

@@ -21,13 +21,14 @@ import time
 
 import bench_parts
 import bench_report
-from bench_world import DEBIAN, Debian, OTHER_CPU, Ours, Relay, TOP
+from bench_world import (DEBIAN, Debian, Hooked, OTHER_CPU, Ours, Relay,
+                         TOP)
 
 DOCUMENTS = os.path.join(TOP, "Docs")
 DOCUMENT = os.path.join(DOCUMENTS, "PERFORMANCE.md")
 FIGURES = os.path.join(DOCUMENTS, "performance.json")
 RESULTS = os.path.join(TOP, "build", "bench", "results")
-PARTS = ("tcp", "udp", "flat", "setup", "scale")
+PARTS = ("tcp", "udp", "flat", "setup", "scale", "hooks")
 MODES = ("single", "polled", "x16")
 
 say = bench_parts.say
@@ -73,6 +74,9 @@ def wanted(options):
     if "scale" in options.only:
         found.append(("scale", two, lambda s: parts.scale(
             s, options.scale_sessions, options)))
+    if "hooks" in options.only:
+        found.append(("hooks", (Ours, Hooked), lambda s: parts.hooks(
+            *s, options.sessions[0], options)))
     return found
 
 

@@ -246,6 +246,51 @@ def tcp(servers, options):
     return found
 
 
+# -- plugins that look at packets
+
+HOOK_TCP = TCP_CASES[:1]
+
+
+def udp_and_tcp(server, sessions, options):
+    found = traffic(server, sessions, options.sizes[0], "single", options)
+    for name, subscribers, flows in HOOK_TCP:
+        for way in ("down", "up"):
+            found["TCP, %s, %s" % (name, way)] = tcp_once(
+                server, subscribers, flows, way, options.seconds)
+    return found
+
+
+def hooks(never, hooked, sessions, options):
+    """One server that never had such a plugin, one that has it, and has had
+    it.  Which one comes first changes from round to round."""
+    found = {}
+    hooks.turn = not hooks.turn
+
+    def measured(name, server):
+        mine = found[name] = udp_and_tcp(server, sessions, options)
+        say("  %-8s %s" % (name, "  ".join(
+            "%s %.4g/CPU-s" % (key, value["per_cpu_second"])
+            for key, value in mine.items())))
+
+    def once_never():
+        never.restart()
+        measured("never", never)
+
+    if hooks.turn:
+        once_never()
+    hooked.restart()
+    hooked.load(True)
+    measured("loaded", hooked)
+    hooked.load(False)
+    measured("unloaded", hooked)
+    if not hooks.turn:
+        once_never()
+    return found
+
+
+hooks.turn = False
+
+
 # -- set-up
 
 def setup(server, sessions, outstanding):

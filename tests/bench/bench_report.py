@@ -217,13 +217,31 @@ def scale_table(figures):
         ""] + said(part)
 
 
+def hooks_table(figures):
+    part = figures.get("hooks")
+    if not part:
+        return []
+    rows = [("way, per CPU-second", "never a plugin", "loaded / never",
+             "removed again / never")]
+    for key in part["rounds"][0]["never"]:
+        never, loaded, unloaded = (column(part, who, key) for who in (
+            "never", "loaded", "unloaded"))
+        tcp = key.startswith("TCP")
+        rows.append((key, "%s %s" % (
+            scaled(never, 1e9 if tcp else 1e3),
+            "Gbit" if tcp else "k packets"),
+            ratio(loaded, never), ratio(unloaded, never)))
+    return ["### A plugin that is shown every packet", ""] + \
+        table(*rows) + said(part)
+
+
 def report(about, figures):
     lines = ["On %d processors (%s), Linux %s; Debian's l2tpns is %s.  "
              "Medians and, in brackets, ranges over the rounds." % (
                  about["cpus"], about["cpu"], about["kernel"],
                  about["debian"]), ""]
     for tables in (tcp_table, udp_tables, flat_table, setup_table,
-                   scale_table):
+                   scale_table, hooks_table):
         lines += tables(figures)
     return "\n".join(lines)
 

@@ -9,8 +9,10 @@ the relay takes its place while the carrier goes on sending.
 """
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -25,6 +27,8 @@ SINK_PORT = 7002
 CONTROL_OCTETS = 110    # at most, of an IP packet with L2TP that is no blast
 L2TP_PORT = 1701
 DEBIAN = "/usr/sbin/l2tpns"
+L2TPNS = os.environ.get("L2TPNS", os.path.join(TOP, "build", "l2tpns"))
+BUILD = os.path.dirname(L2TPNS)     # its plugins are there, and nsctl
 
 COMMON = """set debug 0
 set primary_radius %s
@@ -169,9 +173,32 @@ set echo_timeout 10
 """
 
     def argv(self):
-        return [os.environ.get("L2TPNS", os.path.join(
-            TOP, "build", "l2tpns")), "-c",
+        return [L2TPNS, "-c",
             os.path.join(self.directory, "startup-config")]
+
+
+class Hooked(Ours):
+    """A plugin looks at packets, or did before."""
+
+    name = "hooked"
+    config = Ours.config + """set plugin_dir "%s"
+"""
+
+    def __init__(self, directory, options):
+        # The server takes plugins only from where nobody else can write.
+        self.plugins = tempfile.mkdtemp(prefix="l2tpns-bench-", dir="/run")
+        os.chmod(self.plugins, 0o755)
+        shutil.copy(os.path.join(BUILD, "plugins", "glance.so"), self.plugins)
+        self.config = self.config % self.plugins
+        Ours.__init__(self, directory, options)
+
+    def load(self, on):
+        self.net.lns.run(os.path.join(BUILD, "nsctl"),
+                         "load_plugin" if on else "unload_plugin", "glance")
+
+    def remove(self):
+        Ours.remove(self)
+        shutil.rmtree(self.plugins)
 
 
 class Debian(Server):
