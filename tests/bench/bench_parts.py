@@ -248,47 +248,45 @@ def tcp(servers, options):
 
 # -- plugins that look at packets
 
-HOOK_TCP = TCP_CASES[:1]
+HOOK_STATES = ("before", "loaded", "removed")
 
 
-def udp_and_tcp(server, sessions, options):
-    found = traffic(server, sessions, options.sizes[0], "single", options)
-    for name, subscribers, flows in HOOK_TCP:
-        for way in ("down", "up"):
-            found["TCP, %s, %s" % (name, way)] = tcp_once(
-                server, subscribers, flows, way, options.seconds)
-    return found
+def hook_kinds(sessions, options):
+    """What is measured: functions of a server that return figures by name."""
+    def tcp_way(way):
+        name, subscribers, flows = TCP_CASES[0]
+        return lambda server: {"TCP, %s, %s" % (name, way): tcp_once(
+            server, subscribers, flows, way, options.seconds)}
+
+    return (lambda server: traffic(server, sessions, options.sizes[0],
+                                   "single", options),
+            tcp_way("down"), tcp_way("up"))
 
 
 def hooks(never, hooked, sessions, options):
-    """One server that never had such a plugin, one that has it, and has had
-    it.  Which one comes first changes from round to round."""
+    """A server before it has a plugin that looks at packets, with it, and
+    without it again; each time beside one that never has it and is as old.
+    Which of the two comes first changes from round to round; what they differ
+    by before is chance, or of their places."""
     found = {}
-    hooks.turn = not hooks.turn
-
-    def measured(name, server):
-        mine = found[name] = udp_and_tcp(server, sessions, options)
-        say("  %-8s %s" % (name, "  ".join(
-            "%s %.4g/CPU-s" % (key, value["per_cpu_second"])
-            for key, value in mine.items())))
-
-    def once_never():
-        never.restart()
-        measured("never", never)
-
-    if hooks.turn:
-        once_never()
+    hooks.order = -hooks.order
+    never.restart()
     hooked.restart()
-    hooked.load(True)
-    measured("loaded", hooked)
-    hooked.load(False)
-    measured("unloaded", hooked)
-    if not hooks.turn:
-        once_never()
+    for state in HOOK_STATES:
+        if state != "before":
+            hooked.load(state == "loaded")
+        for kind in hook_kinds(sessions, options):
+            for name, server in ((state, hooked),
+                                 (state + " never", never))[::hooks.order]:
+                found.setdefault(name, {}).update(kind(server))
+        for name in (state, state + " never"):
+            say("  %-13s %s" % (name, "  ".join(
+                "%s %.4g/CPU-s" % (key, value["per_cpu_second"])
+                for key, value in found[name].items())))
     return found
 
 
-hooks.turn = False
+hooks.order = 1
 
 
 # -- set-up

@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 
-from bench_parts import OUTSTANDING, TCP_CASES, kind_of
+from bench_parts import HOOK_STATES, OUTSTANDING, TCP_CASES
 
 NAMES = {"ours": "this server", "debian": "Debian 2.4.1", "relay": "relay"}
 
@@ -221,16 +221,16 @@ def hooks_table(figures):
     part = figures.get("hooks")
     if not part:
         return []
-    rows = [("way, per CPU-second", "never a plugin", "loaded / never",
-             "removed again / never")]
-    for key in part["rounds"][0]["never"]:
-        never, loaded, unloaded = (column(part, who, key) for who in (
-            "never", "loaded", "unloaded"))
+    rows = [["way, per CPU-second", "never a plugin"] +
+            ["%s / never" % state for state in HOOK_STATES]]
+    for key in part["rounds"][0][HOOK_STATES[0]]:
+        with_it = [column(part, state, key) for state in HOOK_STATES]
+        without = [column(part, state + " never", key)
+                   for state in HOOK_STATES]
         tcp = key.startswith("TCP")
-        rows.append((key, "%s %s" % (
-            scaled(never, 1e9 if tcp else 1e3),
-            "Gbit" if tcp else "k packets"),
-            ratio(loaded, never), ratio(unloaded, never)))
+        rows.append([key, scaled(sum(without, []), 1e9 if tcp else 1e3) +
+                     (" Gbit" if tcp else " k packets")] +
+                    [ratio(*pair) for pair in zip(with_it, without)])
     return ["### A plugin that is shown every packet", ""] + \
         table(*rows) + said(part)
 

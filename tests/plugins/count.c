@@ -212,14 +212,14 @@ end(struct packet *p)
 }
 
 static int
-kill_it(struct packet *p)
+vanish(struct packet *p)
 {
 	host->kill(p->s, "a packet came");
 	return PLUGIN_RET_OK;
 }
 
 static int
-throttle(struct packet *p)
+slow(struct packet *p)
 {
 	host->throttle(p->s, (uint32_t)n, (uint32_t)n);
 	return PLUGIN_RET_OK;
@@ -242,9 +242,9 @@ static const struct play plays[] = {
 	{ "return", answer_number },
 	{ "turn", turn },
 	{ "spoil", spoil },
-	{ "shutdown", end },
-	{ "kill", kill_it },
-	{ "throttle", throttle },
+	{ "end", end },
+	{ "vanish", vanish },
+	{ "slow", slow },
 	{ "call", call },
 };
 

@@ -352,3 +352,51 @@ def test_removal_under_traffic(world, plugin_dir, offload):
     for name in ("drop_plugin", "drop_plugin_header", "drop_malformed",
                  "tunnel_tx_errors", "eth_tx_errors", "eth_rx_errors"):
         assert scene.counter(name) == 0, name
+
+
+# -- what it does to the session whose packet it has
+
+def test_a_plugin_ends_the_session_of_the_packet(world, plugin_dir):
+    """In the middle of a burst, the rest of which has nowhere to go."""
+    scene = Scene(world, plugin_dir, 5)
+    ways = [(word, up) for word in ("end", "vanish") for up in (0, 1)]
+    for (word, up), address in zip(ways, scene.addresses):
+        scene.nsctl("play", word)
+        with scene.sockets(("lac", address, PLAY),
+                           ("inet", INET_ADDR, PLAY)) as (a, b):
+            burst(*((a, (INET_ADDR, PLAY)) if up else (b, (address, PLAY))),
+                  900, 16, 1)
+            wait_for("the end of " + address, 5, lambda: address not in [
+                row["ip"] for row in scene.rows("session")])
+            Probe(scene, address, a, b).nothing_came()
+    assert scene.lns.log().count("ended: a packet came") == 4
+    scene.nsctl("play", "nothing")
+    address = scene.addresses[4]
+    with scene.sockets(("lac", address, PLAY),
+                       ("inet", INET_ADDR, PLAY)) as (a, b):
+        Probe(scene, address, a, b).passes()
+
+
+def test_a_plugin_throttles_the_session_of_the_packet(world, plugin_dir):
+    """From this packet on; and when it lets go, what waited comes first."""
+    scene = Scene(world, plugin_dir, 1, throttle_speed=64)
+    address, = scene.addresses
+    sid, = scene.sids.values()
+    scene.nsctl("play", "slow", "4000")
+    with scene.sockets(("lac", address, PLAY),
+                       ("inet", INET_ADDR, PLAY)) as (a, b):
+        for one, to, far in ((a, (INET_ADDR, PLAY), b),
+                             (b, (address, PLAY), a)):
+            data = burst(one, to, 1200, 30, 1)
+            assert_comes(far, data)
+        assert scene.counter("throttle_delayed") > 0
+        assert scene.rows("session")[0]["throttled"]
+        scene.assert_seen()
+        # With the plugin's own packet on top of a full queue.
+        data = burst(b, (address, 7000), 1200, 30, 2)
+        scene.nsctl("play", "slow", "0")
+        Probe(scene, address, a, b).passes()
+        assert not scene.rows("session")[0]["throttled"]
+    assert scene.counter("throttle_dropped") == 0
+    scene.assert_seen()
+    assert scene.passed(sid)[2] == 61
