@@ -186,18 +186,17 @@ goes_slowly(const struct session *s, enum plugin_event event)
 
 /*
  * Plugins, which may shorten or drop it, then the throttle, which may keep it.
- * True: it goes on now.
+ * The length with which it goes on now, or 0.
  */
-static bool
-let_pass(struct session *s, bool out, uint8_t *ip, size_t *len)
+static size_t
+let_pass(struct session *s, bool out, uint8_t *ip, size_t len)
 {
-	if (plugin_wanted(out ? PE_packet_tx : PE_packet_rx)) {
-		*len = forward_hook(s, out, ip, *len);
-		if (*len == 0)
-			return false;
-	}
-	return (s->flags & SF_THROTTLE) == 0 ||
-	    throttle_pass(s, out, ip, *len);
+	if (plugin_wanted(out ? PE_packet_tx : PE_packet_rx))
+		len = forward_hook(s, out, ip, len);
+	if (len != 0 && (s->flags & SF_THROTTLE) != 0 &&
+	    !throttle_pass(s, out, ip, len))
+		len = 0;
+	return len;
 }
 
 /* --- from the subscriber ------------------------------------------------ */
@@ -324,7 +323,9 @@ ip_from_subscriber(struct session *s, uint8_t *ip, size_t n)
 	}
 	clamp(s, ip, &h);
 	len = h.len;
-	if (!goes_slowly(s, PE_packet_rx) || let_pass(s, false, ip, &len))
+	if (goes_slowly(s, PE_packet_rx))
+		len = let_pass(s, false, ip, len);
+	if (len != 0)
 		pass_from_subscriber(s, ip, len);
 }
 
@@ -590,7 +591,9 @@ static void
 send_to_subscriber(struct session *s, const struct tunnel *t, uint8_t *ip,
     size_t len)
 {
-	if (!goes_slowly(s, PE_packet_tx) || let_pass(s, true, ip, &len))
+	if (goes_slowly(s, PE_packet_tx))
+		len = let_pass(s, true, ip, len);
+	if (len != 0)
 		pass_to_subscriber(s, t, ip, len);
 }
 

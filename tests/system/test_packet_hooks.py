@@ -16,7 +16,7 @@ import time
 import pytest
 
 import daemon as daemon_module
-from net import INET_ADDR, wait_for
+from net import INET_ADDR, LNS_INET_ADDR, wait_for
 from plugdir import nsctl
 from plugdir import plugin_dir      # fixture
 from terminal import Terminal
@@ -149,6 +149,16 @@ def among_subscribers(scene, one, other):
         net.lns.run("nft", "delete", "table", "ip", "hooks")
 
 
+def from_the_server_itself(scene, address):
+    """Single packets whose checksum the kernel leaves to the device."""
+    with scene.sockets(("lac", address, 7000),
+                       ("lns", LNS_INET_ADDR, 7001)) as (a, b):
+        data = bodies(4, 0, range(1, 11))
+        for body in data:
+            b.sendto(body, (address, 7000))
+        assert_comes(a, data)
+
+
 def throttled(scene, address):
     """A burst that the queue has room for; it is seen when it comes."""
     before = scene.seen(scene.sids[address])
@@ -176,6 +186,7 @@ def test_every_packet_once(world, plugin_dir, offload):
     before = scene.assert_seen()
     bundles(scene, first)
     fragments(scene, second)
+    from_the_server_itself(scene, third)
     among_subscribers(scene, first, third)
     gone = [(after[0] - was[0], after[1] - was[1])
             for was, after in zip(before, scene.assert_seen())]
@@ -184,7 +195,7 @@ def test_every_packet_once(world, plugin_dir, offload):
     # 4008 octets are three fragments of up to 1462, or of up to 1500, of
     # which the kernel makes two each where they are too long for the device.
     assert by_address[second] == (30, 50)
-    assert by_address[third] == (5, 80)
+    assert by_address[third] == (5, 80 + 10)
     assert scene.terminal.run("throttle ph-1 4000") == \
         "Throttling user ph-1\n"
     throttled(scene, second)
