@@ -34,6 +34,7 @@
 	X(tunnel_overflow, "tunnels refused: no free tunnel")		       \
 	X(tunnel_duplicates, "control messages received again")	       \
 	X(tunnel_held, "control messages that came early and were held")       \
+	X(tunnel_resynced, "times a LAC was believed in numbers, after a take-over")\
 	X(tunnel_out_of_window, "control messages outside the window")	       \
 	X(tunnel_auth_failed, "tunnels refused: authentication failed")	       \
 	X(sccrq_limited, "SCCRQs dropped: too many of the source, or of all")  \
@@ -44,6 +45,10 @@
 	X(session_timeout, "sessions ended by a time limit")		       \
 	X(session_limited, "calls refused: too many are being set up")	       \
 	X(session_overflow, "calls refused: no free session")		       \
+	/* copies on other servers of a cluster */			       \
+	X(replica_refused, "records of the master that made no sense")	       \
+	X(replica_missing, "records about what this server does not know")     \
+	X(replica_healed, "copies replaced by newer ones of the same ids")     \
 	/* PPP */							       \
 	X(ppp_rx_control, "PPP control packets received")		       \
 	X(ppp_rx_malformed, "PPP packets dropped as malformed")		       \

@@ -56,6 +56,8 @@
 #define REPEATS_FEW	2	/* when there can not be many */
 #define RESENDS		3	/* of a message because of them */
 #define HALF		32768	/* of the sequence space: older or newer */
+#define AHEAD		256	/* messages that another server may have sent */
+#define GAP_MS		500	/* what comes by then was only late */
 
 struct ctl_msg {
 	struct ctl_msg *next;
@@ -213,6 +215,20 @@ push(struct ctl *c)
 	}
 }
 
+static void
+enqueue(struct ctl *c, struct ctl_msg *m)
+{
+	c->Ns++;
+	if (c->tail != NULL)
+		c->tail->next = m;
+	else
+		c->head = m;
+	c->tail = m;
+	if (c->unsent == NULL)
+		c->unsent = m;
+	c->queued++;
+}
+
 bool
 ctl_send(struct ctl *c, const void *buf, size_t len)
 {
@@ -223,15 +239,7 @@ ctl_send(struct ctl *c, const void *buf, size_t len)
 	m = msg_new(buf, len, c->Ns);
 	if (m == NULL)
 		return false;
-	c->Ns++;
-	if (c->tail != NULL)
-		c->tail->next = m;
-	else
-		c->head = m;
-	c->tail = m;
-	if (c->unsent == NULL)
-		c->unsent = m;
-	c->queued++;
+	enqueue(c, m);
 	push(c);
 	return true;
 }
@@ -346,28 +354,83 @@ move_recovery(struct ctl *c, uint16_t n, bool holds)
 		c->resend_at = REPEATS;
 }
 
+/* Just taken over: the peer may know more than we do. */
+static bool
+is_lenient(const struct ctl *c)
+{
+	return c->lenient > timer_now();
+}
+
+static struct ctl_msg *
+pop(struct ctl *c)
+{
+	struct ctl_msg *m = c->head;
+
+	c->head = m->next;
+	if (c->head == NULL)
+		c->tail = NULL;
+	if (c->unsent == m)
+		c->unsent = m->next;
+	c->queued--;
+	return m;
+}
+
+/*
+ * The peer has acknowledged messages of the server before us that we never
+ * saw.  Ours that have got the same numbers since were taken for repeats of
+ * those: they get new numbers, and go again.
+ */
+static void
+renumber(struct ctl *c, uint16_t Nr)
+{
+	struct ctl_msg *m;
+
+	while (c->head != NULL && (uint16_t)(c->head->Ns - c->woke) >= HALF)
+		free(pop(c));
+	c->una = c->high = c->Ns = c->woke = c->again = Nr;
+	for (m = c->head; m != NULL; m = m->next)
+		m->Ns = c->Ns++;
+	c->unsent = c->head;
+	c->tries = 0;
+	c->recovering = false;
+	c->repeats = 0;
+	timer_disarm(&c->retry);
+}
+
+/*
+ * Nr is past what we sent.  Up to c->woke the queue is the same as it was
+ * with the server before us, who had only sent more of it.
+ */
+static void
+believe_Nr(struct ctl *c, uint16_t Nr)
+{
+	if (!is_lenient(c) || (uint16_t)(Nr - c->high) > AHEAD)
+		return;
+	COUNT(tunnel_resynced);
+	if ((uint16_t)(c->woke - Nr) < HALF)
+		c->high = Nr;
+	else
+		renumber(c, Nr);
+}
+
 /* Takes the peer's Nr, if it is about something that was sent. */
 static void
 take_Nr(struct ctl *c, uint16_t Nr)
 {
-	uint16_t moved = (uint16_t)(Nr - c->una), n = moved;
-	bool holds = c->unsent != NULL && moved > in_flight(c);
-	struct ctl_msg *m;
+	uint16_t moved, n;
+	bool holds;
 
+	if ((uint16_t)(Nr - c->una) > (uint16_t)(c->high - c->una))
+		believe_Nr(c, Nr);
+	n = moved = (uint16_t)(Nr - c->una);
+	holds = c->unsent != NULL && moved > in_flight(c);
 	if (n == 0 || n > (uint16_t)(c->high - c->una))
 		return;
 	for (; n > 0; n--) {
-		m = c->head;
-		c->head = m->next;
-		if (c->unsent == m)
-			c->unsent = m->next;
-		free(m);
-		c->queued--;
+		free(pop(c));
 		c->una++;
 		grow_cwnd(c);
 	}
-	if (c->head == NULL)
-		c->tail = NULL;
 	c->tries = 0;
 	timer_disarm(&c->retry);
 	move_recovery(c, moved, holds);
@@ -441,6 +504,22 @@ deliver_held(struct ctl *c)
 }
 
 /*
+ * Will those before it still come?  A peer sends the oldest again first.  When
+ * it repeats a later one they are acknowledged for it, by the server before
+ * us, who took them along.
+ */
+static bool
+gap_stays(struct ctl *c, bool repeated)
+{
+	if (c->gap != c->Nr || c->gap_since == 0) {
+		c->gap = c->Nr;
+		c->gap_since = timer_now();
+	}
+	return repeated && is_lenient(c) &&
+	    timer_now() - c->gap_since >= GAP_MS;
+}
+
+/*
  * Out of memory is the same as lost on the way: the peer sends it again.  The
  * ZLB goes now, and by itself, so that the peer sees the gap (RFC 5681 4.2).
  */
@@ -448,12 +527,19 @@ static void
 hold(struct ctl *c, uint16_t Ns, const uint8_t *buf, size_t len)
 {
 	struct ctl_msg **place = ring_place(c, Ns);
+	bool repeated = *place != NULL;
 
-	if (*place == NULL) {
+	if (!repeated) {
 		*place = msg_new(buf, len, Ns);
 		COUNT(tunnel_held);
 	} else {
 		COUNT(tunnel_duplicates);
+	}
+	if (gap_stays(c, repeated)) {
+		COUNT(tunnel_resynced);
+		while (*ring_place(c, c->Nr) == NULL)
+			c->Nr++;
+		(void)deliver_held(c);
 	}
 	send_zlb(c);
 }
@@ -583,4 +669,76 @@ ctl_resume(struct ctl *c, const struct ctl_carry *carry)
 	c->Nr = carry->Nr;
 	c->last_recv = carry->silent < timer_now() ?
 	    timer_now() - carry->silent : 0;
+}
+
+/* --- a copy of another server's ------------------------------------------ */
+
+void
+ctl_follow(struct ctl *c, const struct ctl_carry *carry)
+{
+	uint16_t n = (uint16_t)(carry->una - c->una);
+
+	if (n > c->queued) {
+		drop_queue(c);
+		c->Ns = carry->una;
+	} else {
+		for (; n > 0; n--)
+			free(pop(c));
+	}
+	c->una = carry->una;
+	c->high = carry->high;
+	c->Nr = carry->Nr;
+	c->last_recv = timer_now();
+}
+
+bool
+ctl_follow_message(struct ctl *c, uint16_t Ns, const void *buf, size_t len)
+{
+	struct ctl_msg *m;
+
+	if (Ns != c->Ns || len < L2TP_CTL_HEADER || c->queued >= HALF - 1)
+		return false;
+	m = msg_new(buf, len, Ns);
+	if (m == NULL)
+		return false;
+	enqueue(c, m);
+	return true;
+}
+
+void
+ctl_wake(struct ctl *c, uint64_t lenient)
+{
+	/* Of a message that we have not got, the peer may tell us. */
+	if ((uint16_t)(c->high - c->una) > c->queued)
+		c->high = c->Ns;
+	c->unsent = c->head;
+	c->woke = c->Ns;
+	c->lenient = timer_now() + lenient;
+	c->last_recv = timer_now();
+	push(c);
+}
+
+static void
+drop_held(struct ctl *c)
+{
+	for (size_t i = 0; i < ring_size(c); i++) {
+		free(c->held[i]);
+		c->held[i] = NULL;
+	}
+}
+
+/* What came early was not acknowledged: it comes again, to whoever it may. */
+void
+ctl_rest(struct ctl *c)
+{
+	timer_disarm(&c->retry);
+	ack_done(c);
+	drop_held(c);
+	c->unsent = c->head;
+	c->cwnd = 1;
+	c->cwnd_part = 0;
+	c->tries = 0;
+	c->recovering = false;
+	c->repeats = 0;
+	c->lenient = c->gap_since = 0;
 }

@@ -60,6 +60,10 @@ struct ctl {
 	struct ctl_msg **held;		/* ring of `window`, early messages */
 	struct timer retry, ack;	/* retransmission; delayed ZLB */
 	uint64_t last_recv;		/* ms, anything valid from the peer */
+	uint64_t lenient;		/* ms: until then, after ctl_wake(), */
+	uint16_t woke;			/* what was Ns then, */
+	uint16_t gap;			/* Nr where messages are missing, */
+	uint64_t gap_since;		/* and since when (ms) */
 };
 
 /*
@@ -119,6 +123,28 @@ const struct ctl_msg *ctl_queued(const struct ctl *, const struct ctl_msg *after
  * leave again as the window allows.
  */
 void ctl_resume(struct ctl *, const struct ctl_carry *);
+
+/*
+ * A copy of what another server has, in a ctl that sleeps: nothing is sent, no
+ * timer runs.  ctl_follow() takes over una, high and Nr, and drops what has
+ * been acknowledged by then; ctl_follow_message() adds the message numbered
+ * Ns.  False if that is not the next one, or memory is short.
+ */
+void ctl_follow(struct ctl *, const struct ctl_carry *);
+bool ctl_follow_message(struct ctl *, uint16_t Ns, const void *msg,
+    size_t len);
+
+/*
+ * The copy is in charge now, and sends again from the head of the queue.  The
+ * one before may have said and heard more than the copy knows.  So for so
+ * many ms the peer is believed in what is ahead of our numbers: an Nr that
+ * acknowledges more than was sent, and a message that it repeats while those
+ * before it do not come any more.
+ */
+void ctl_wake(struct ctl *, uint64_t lenient);
+
+/* The other way: back to sleep, with numbers and queue as they are. */
+void ctl_rest(struct ctl *);
 
 /* Sends the acknowledgement that is owed now instead of a little later. */
 void ctl_ack_now(struct ctl *);
