@@ -60,6 +60,10 @@ struct record {
 	uint8_t rounds;			/* in vain, while others got answers */
 	uint64_t sent;			/* ms */
 	struct record *older, *newer;	/* waiting ones of the same kind */
+	uint64_t number;		/* in a cluster */
+	uint32_t walk;			/* of a copy */
+	bool untold, told;		/* to the slaves */
+	struct record *prev, *next;	/* of the untold ones */
 	uint8_t attrs[];
 };
 
@@ -84,6 +88,14 @@ static bool down;
 static uint64_t last_answer, next_say;
 static struct timer pump_timer;
 static uint32_t names;
+
+/* In a cluster: on a slave nothing leaves; on the master slaves follow. */
+static bool held, following;
+static uint64_t numbers;
+static struct record *untold_first, *untold_last;
+static uint32_t untold;
+static struct acct_gone *gone;		/* a queue, from gone_first on */
+static size_t gone_first, gone_n, gone_room;
 
 static void pump(void);
 
@@ -226,8 +238,54 @@ record_unwait(struct record *r)
 }
 
 static void
+untold_add(struct record *r)
+{
+	if (r->untold)
+		return;
+	r->untold = true;
+	r->prev = untold_last;
+	r->next = NULL;
+	*(r->prev != NULL ? &r->prev->next : &untold_first) = r;
+	untold_last = r;
+	untold++;
+}
+
+static void
+untold_remove(struct record *r)
+{
+	if (!r->untold)
+		return;
+	*(r->prev != NULL ? &r->prev->next : &untold_first) = r->next;
+	*(r->next != NULL ? &r->next->prev : &untold_last) = r->prev;
+	r->untold = false;
+	untold--;
+}
+
+/* Without memory a slave keeps it until the next walk: better than to lose it. */
+static void
+gone_add(const struct record *r)
+{
+	size_t room = gone_room == 0 ? 256 : 2 * gone_room;
+	struct acct_gone *more;
+
+	if (gone_n == gone_room) {
+		more = reallocarray(gone, room, sizeof(*more));
+		if (more == NULL)
+			return;
+		gone = more;
+		gone_room = room;
+	}
+	gone[gone_n] = (struct acct_gone){ .number = r->number,
+	    .kind = (uint8_t)r->kind };
+	memcpy(gone[gone_n++].id, r->stream->id, sizeof(gone->id));
+}
+
+static void
 record_free(struct record *r)
 {
+	untold_remove(r);
+	if (following && r->told)
+		gone_add(r);
 	total--;
 	free(r);
 }
@@ -338,10 +396,14 @@ record_done(struct radius_record *rr, bool answered)
 static void
 pump(void)
 {
-	while (ready_first != NULL && flying < window) {
+	while (!held && ready_first != NULL && flying < window) {
 		struct stream *s = ready_first;
 		struct record *r = stream_head(s);
 
+		if (following && r->untold) {
+			timer_arm(&pump_timer, 0);
+			return;
+		}
 		r->sent = timer_now();
 		if (!radius_acct_send(&r->rr)) {
 			if (flying == 0)
@@ -454,6 +516,7 @@ record_alloc(enum kind kind, uint32_t sid, const uint8_t *attrs, size_t len)
 	r->rr.len = len;
 	r->rr.event = timer_now();
 	r->rr.sid = sid;
+	r->number = ++numbers;
 	r->rr.state = kinds[kind].state;
 	r->rr.done = record_done;
 	return r;
@@ -491,6 +554,8 @@ record_add(const struct session *s, struct record *r, enum kind kind)
 	}
 	COUNT(acct_queued);
 	r->stream = stream;
+	if (following)
+		untold_add(r);
 	total++;
 	record_wait(r);
 	stream_settle(stream);
@@ -572,7 +637,8 @@ fill_carry(struct acct_carry *c, const struct record *r)
 {
 	*c = (struct acct_carry){
 		.kind = (uint8_t)r->kind, .sid = r->rr.sid,
-		.age = timer_now() - r->rr.event, .id = r->stream->id,
+		.age = timer_now() - r->rr.event, .number = r->number,
+		.id = r->stream->id,
 		.attrs = r->rr.attrs, .len = r->rr.len
 	};
 }
@@ -640,6 +706,172 @@ acct_resume(const struct acct_carry *c)
 	return r != NULL;
 }
 
+/* ---- for the slaves of a cluster ---- */
+
+static void
+tell_stream(const struct stream *s)
+{
+	if (s->flying != NULL)
+		untold_add(s->flying);
+	for (int k = 0; k < KINDS; k++)
+		if (s->waiting[k] != NULL)
+			untold_add(s->waiting[k]);
+}
+
+void
+acct_follow(bool on)
+{
+	following = on;
+	if (on)
+		return;
+	while (untold_first != NULL)
+		untold_remove(untold_first);
+	gone_first = gone_n = 0;
+	if (ready_first != NULL && !timer_armed(&pump_timer))
+		timer_arm(&pump_timer, 0);
+}
+
+void
+acct_tell_all(void)
+{
+	for (size_t i = 0; i < table_size; i++)
+		for (const struct stream *s = table[i]; s != NULL;
+		    s = s->chain)
+			tell_stream(s);
+}
+
+bool
+acct_told_new(struct acct_carry *c)
+{
+	struct record *r = untold_first;
+
+	if (r == NULL)
+		return false;
+	untold_remove(r);
+	r->told = true;
+	fill_carry(c, r);
+	return true;
+}
+
+bool
+acct_told_gone(struct acct_gone *g)
+{
+	if (gone_first == gone_n) {
+		gone_first = gone_n = 0;
+		return false;
+	}
+	*g = gone[gone_first++];
+	return true;
+}
+
+uint32_t
+acct_untold(void)
+{
+	return untold;
+}
+
+/* As when nobody answered, but that it is nobody's fault. */
+static void
+call_back(struct stream *s)
+{
+	struct record *r = s->flying;
+
+	if (r == NULL)
+		return;
+	radius_acct_cancel(&r->rr);
+	s->flying = NULL;
+	flying--;
+	if (s->waiting[r->kind] == NULL)
+		record_wait(r);
+	else
+		record_free(r);
+	stream_settle(s);
+}
+
+void
+acct_hold(bool on)
+{
+	struct stream *s, *next;
+
+	held = on;
+	pump_timer.fire = pump_fire;
+	if (!on) {
+		if (!timer_armed(&pump_timer))
+			timer_arm(&pump_timer, 0);
+		return;
+	}
+	timer_disarm(&pump_timer);
+	for (size_t i = 0; i < table_size; i++)
+		for (s = table[i]; s != NULL; s = next) {
+			next = s->chain;
+			call_back(s);
+		}
+}
+
+static void
+drop_waiting(struct stream *s, int kind)
+{
+	struct record *r = s->waiting[kind];
+
+	if (r == NULL)
+		return;
+	record_unwait(r);
+	record_free(r);
+}
+
+bool
+acct_mirror(const struct acct_carry *c, uint32_t walk)
+{
+	struct stream *stream = c->kind < KINDS ? stream_get(c->id) : NULL;
+	struct record *r;
+
+	if (stream == NULL)
+		return false;
+	drop_waiting(stream, c->kind);
+	r = record_alloc((enum kind)c->kind, c->sid, c->attrs, c->len);
+	if (r != NULL) {
+		r->rr.event = timer_now() - c->age;
+		r->number = c->number;
+		if (numbers < c->number)
+			numbers = c->number;
+		r->walk = walk;
+		r->stream = stream;
+		total++;
+		record_wait(r);
+	}
+	stream_settle(stream);
+	return r != NULL;
+}
+
+void
+acct_mirror_gone(const struct acct_gone *g)
+{
+	struct stream *s = g->kind < KINDS ? stream_get(g->id) : NULL;
+
+	if (s == NULL)
+		return;
+	if (s->waiting[g->kind] != NULL &&
+	    s->waiting[g->kind]->number == g->number)
+		drop_waiting(s, g->kind);
+	stream_settle(s);
+}
+
+void
+acct_mirror_sweep(uint32_t walk)
+{
+	struct stream *s, *next;
+
+	for (size_t i = 0; i < table_size; i++)
+		for (s = table[i]; s != NULL; s = next) {
+			next = s->chain;
+			for (int k = 0; k < KINDS; k++)
+				if (s->waiting[k] != NULL &&
+				    s->waiting[k]->walk != walk)
+					drop_waiting(s, k);
+			stream_settle(s);
+		}
+}
+
 void
 acct_exit(void)
 {
@@ -647,6 +879,9 @@ acct_exit(void)
 		log_warn("%u accounting records lost: the daemon ends", total);
 	COUNT_ADD(acct_dropped, total);
 	acct_forget();
+	free(gone);
+	gone = NULL;
+	gone_first = gone_n = gone_room = 0;
 }
 
 void
@@ -674,6 +909,8 @@ acct_forget(void)
 	table_size = streams = 0;
 	ready_first = ready_last = NULL;
 	memset(waiting, 0, sizeof(waiting));
+	untold_first = untold_last = NULL;
+	untold = 0;
 	total = flying = 0;
 	window = WINDOW_START;
 	down = false;

@@ -28,6 +28,7 @@ struct acct_carry {
 	uint8_t kind;			/* 0 Start, 1 Interim-Update, 2 Stop */
 	uint32_t sid;
 	uint64_t age;			/* ms since it happened */
+	uint64_t number;		/* in a cluster: tells it from others */
 	const char *id;			/* Acct-Session-Id */
 	const uint8_t *attrs;		/* encoded RADIUS attributes */
 	size_t len;			/* RADIUS_RECORD_MAX at most */
@@ -46,6 +47,35 @@ bool acct_export(bool (*each)(const struct acct_carry *, void *arg),
  * of this kind waiting already.
  */
 bool acct_resume(const struct acct_carry *);
+
+/*
+ * For the slaves of a cluster.  With acct_follow(true) each record has a
+ * number, is kept back until the next turn, so that they know of it before a
+ * RADIUS server does, and is told: acct_told_new() gives those not told yet,
+ * acct_told_gone() those that were, and need no longer be kept.  False: there
+ * are no more.  After acct_tell_all() all of them are told again.
+ */
+void acct_follow(bool);
+void acct_tell_all(void);
+bool acct_told_new(struct acct_carry *);
+struct acct_gone {
+	uint64_t number;
+	uint8_t kind;
+	char id[24];
+};
+bool acct_told_gone(struct acct_gone *);
+uint32_t acct_untold(void);
+
+/*
+ * And their end.  Held: nothing leaves for RADIUS, what was on its way is
+ * waiting again; not held: it goes on.  acct_mirror() keeps a copy, in place
+ * of an older one of that kind; `walk` is remembered, and acct_mirror_sweep()
+ * drops those of other walks.
+ */
+void acct_hold(bool);
+bool acct_mirror(const struct acct_carry *, uint32_t walk);
+void acct_mirror_gone(const struct acct_gone *);
+void acct_mirror_sweep(uint32_t walk);
 
 /* Another process has them all: here they are dropped, and not lost. */
 void acct_forget(void);
