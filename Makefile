@@ -45,7 +45,7 @@ endif
 
 # The daemon, floor by floor (Docs/DESIGN.md).
 BRICKS	= timer loop log digest lpm files
-FACTS	= config table ippool counters idmap ratelimit seen
+FACTS	= config table ippool counters idmap ratelimit seen replica_mark
 CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire state_wire \
 	  bgp_wire cluster_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \

@@ -259,7 +259,8 @@ tick_fire(struct timer *t)
 	if (timer_now() - last < every)
 		return;
 	last = timer_now();
-	if (lns.config.accounting_dir[0] == '\0')
+	/* A slave's sessions are told by its master. */
+	if (lns.config.accounting_dir[0] == '\0' || !lns.master)
 		return;
 	if (file.running)
 		log_warn("the usage file of %s is still being written: none "

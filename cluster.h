@@ -67,6 +67,7 @@ enum cluster_record {
 	CLUSTER_COUNTERS = 8,
 	CLUSTER_WALK_BEGIN = 9,
 	CLUSTER_WALK_END = 10,
+	CLUSTER_NUMBERS = 11,		/* of a tunnel: Ns, Nr, new messages */
 	CLUSTER_BYTES = 32,	/* cluster_forward.c: from here on */
 	CLUSTER_FROM_LAC = 33,
 	CLUSTER_FROM_TUN = 34

@@ -185,6 +185,10 @@ struct session_local {
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
 	struct carried told, said;	/* slave: what the master knows of */
+	bool asleep;			/* a copy of what another server has: */
+	uint64_t limit_due, interim_due;	/* ms, of timers; 0: not armed */
+	uint32_t seen;			/* replica.c: in which of its walks, */
+	uint32_t counted;		/* and the counts that it streamed */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 } __attribute__((aligned(64)));

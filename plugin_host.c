@@ -24,6 +24,7 @@
 #include "log.h"
 #include "plugin_int.h"
 #include "ppp.h"
+#include "replica.h"
 #include "session.h"
 #include "snoop.h"
 #include "table.h"
@@ -249,7 +250,11 @@ changeable(uint32_t sid)
 	struct session *s = lns.master && !lns.quiet ? session_by_sid(sid) :
 	    NULL;
 
-	return s != NULL && !s->dying ? s : NULL;
+	if (s == NULL || s->dying)
+		return NULL;
+	/* Which is told at the end of the turn, as it is then. */
+	replica_session_changed(s);
+	return s;
 }
 
 static int

@@ -390,16 +390,33 @@ ppp_stop(struct session *s)
 
 /* --- to and from another process ------------------------------------- */
 
+static bool
+is_open(const struct ppp *p)
+{
+	return p->phase == PPP_NETWORK && p->lcp.state == CP_OPENED &&
+	    p->ipcp.state == CP_OPENED;
+}
+
 bool
 ppp_export(const struct session *s, struct ppp_carry *carry)
+{
+	if (!is_open(ppp_of(s)))
+		return false;
+	ppp_copy(s, carry);
+	return true;
+}
+
+void
+ppp_copy(const struct session *s, struct ppp_carry *carry)
 {
 	const struct ppp *p = ppp_of(s);
 	uint64_t heard = p->rx_seen != (uint32_t)s->rx_packets ? timer_now() :
 	    p->last_heard;
 
-	if (p->phase != PPP_NETWORK || p->lcp.state != CP_OPENED ||
-	    p->ipcp.state != CP_OPENED)
-		return false;
+	if (!is_open(p) || (s->flags & SF_OPEN) == 0) {
+		*carry = (struct ppp_carry){ .user_mark = p->user_mark };
+		return;
+	}
 	*carry = (struct ppp_carry){
 		.magic = p->magic, .peer_magic = p->peer_magic,
 		.our_mru = p->our_mru, .peer_mru = p->peer_mru,
@@ -415,7 +432,6 @@ ppp_export(const struct session *s, struct ppp_carry *carry)
 		.silent = timer_now() - heard
 	};
 	memcpy(carry->reply, p->reply, sizeof(carry->reply));
-	return true;
 }
 
 /* Keepalives are spread over the interval, as they are when in full swing. */
@@ -431,10 +447,15 @@ echo_resume(struct session *s)
 }
 
 void
-ppp_resume(struct session *s, const struct ppp_carry *carry)
+ppp_mirror(struct session *s, const struct ppp_carry *carry, bool open)
 {
 	struct ppp *p = ppp_of(s);
 
+	if (!open) {
+		*p = (struct ppp){ .sid = s->sid, .peer_mru = PPP_MRU,
+		    .user_mark = carry->user_mark };
+		return;
+	}
 	*p = (struct ppp){
 		.sid = s->sid,
 		.magic = carry->magic, .peer_magic = carry->peer_magic,
@@ -453,5 +474,42 @@ ppp_resume(struct session *s, const struct ppp_carry *carry)
 	cp_resume(&p->ipcp, carry->ipcp_id, carry->ipcp_reject_id,
 	    carry->ipcp_options_off);
 	auth_resume(s, carry);
+}
+
+void
+ppp_resume(struct session *s, const struct ppp_carry *carry)
+{
+	ppp_mirror(s, carry, true);
 	echo_resume(s);
+}
+
+/*
+ * Whoever was let in is known: if another logs in on this line when LCP begins
+ * anew, it is refused (ppp_auth.c).  The copy did not hear the peer.
+ */
+void
+ppp_wake(struct session *s)
+{
+	struct ppp *p = ppp_of(s);
+	uint32_t mark = p->user_mark;
+
+	if (is_open(p)) {
+		p->last_heard = p->opened = timer_now();
+		echo_resume(s);
+		return;
+	}
+	s->flags &= (uint16_t)~(SF_ACFC | SF_PFC);
+	ppp_start(s);
+	p->user_mark = mark;
+}
+
+void
+ppp_rest(struct session *s)
+{
+	struct ppp *p = ppp_of(s);
+
+	if (!is_open(p))
+		ppp_stop(s);
+	timer_disarm(&p->echo_timer);
+	timer_disarm(&p->auth_timer);
 }

@@ -136,6 +136,18 @@ struct ppp_carry {
 /* False when IPCP is not Opened: there is nothing to go on with. */
 bool ppp_export(const struct session *, struct ppp_carry *);
 
+/* The same of a link in any state; when it is not open, who it is. */
+void ppp_copy(const struct session *, struct ppp_carry *);
+
+/*
+ * For a server that has a copy: the link is what carry says, open or not, and
+ * nothing runs until ppp_wake(): then an open link goes on, another begins
+ * anew.  ppp_rest() is the other way round.
+ */
+void ppp_mirror(struct session *, const struct ppp_carry *, bool open);
+void ppp_wake(struct session *);
+void ppp_rest(struct session *);
+
 /* The link is open, as if LCP, login and IPCP had just been through. */
 void ppp_resume(struct session *, const struct ppp_carry *);
 

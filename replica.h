@@ -20,6 +20,9 @@
 void replica_tunnel_changed(const struct tunnel *);
 void replica_session_changed(const struct session *);
 void replica_tunnel_gone(const struct tunnel *);
+
+/* A tunnel's Ns, Nr or queue, and nothing else. */
+void replica_numbers_changed(const struct tunnel *);
 void replica_session_gone(const struct session *);
 
 /* --- called by cluster.c ------------------------------------------------- */

@@ -28,6 +28,7 @@
 #include "plugins.h"
 #include "ppp_proto.h"
 #include "ratelimit.h"
+#include "replica.h"
 #include "snoop.h"
 #include "table.h"
 #include "throttle.h"
@@ -40,6 +41,7 @@
  * ICRP (RFC 2661 5.8) long before.
  */
 #define CONNECT_MS	120000
+#define REST_MS		20000	/* of it, after a take-over */
 #define TCP_IP_HEADERS	40	/* MSS = MTU less these */
 
 /* Authenticated sessions by user name, folded to lower case; newest first. */
@@ -518,6 +520,7 @@ accept_login(struct session *s, const struct auth_result *r)
 	COUNT(ppp_auth_ok);
 	apply_reply(s, r);
 	session_local(s)->framed_mtu = r->framed_mtu;
+	replica_session_changed(s);
 	plugins_radius_response(s);
 	if (!s->dying && (s->flags & SF_GARDEN) == 0)
 		acct_start(s);
@@ -593,6 +596,7 @@ session_network_up(struct session *s)
 		s->flags |= SF_OPEN;
 	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
 	s->last_data = (uint32_t)(timer_now() / 1000);
+	replica_session_changed(s);
 	if (!session_local(s)->starting)
 		return;		/* IPCP once more: no news */
 	COUNT(call_sessionsetup);
@@ -610,6 +614,7 @@ session_network_down(struct session *s)
 {
 	session_local(s)->held_open = false;
 	s->flags &= (uint16_t)~SF_OPEN;
+	replica_session_changed(s);
 }
 
 void
@@ -678,6 +683,7 @@ session_garden(struct session *s, bool on)
 	if (!on && (s->flags & SF_GARDEN) != 0)
 		leave_garden(s);
 	l->moving = false;
+	replica_session_changed(s);
 	return !s->dying;
 }
 
@@ -864,6 +870,7 @@ session_recv_ICRQ(struct tunnel *t, const struct l2tp_msg *m)
 	    s->called[0] != '\0' ? s->called : "-", s->call_serial,
 	    s->peer_id, s->local_id);
 	timer_arm(&session_local(s)->connect_timer, CONNECT_MS);
+	replica_session_changed(s);
 	send_ICRP(t, s);
 }
 
@@ -882,6 +889,7 @@ recv_ICCN(struct session *s, const struct l2tp_msg *m)
 	    "%u/%u bit/s%s", s->tx_speed, s->rx_speed,
 	    m->sequencing_required ? ", sequencing required" : "");
 	acct_name(s);
+	replica_session_changed(s);
 	ppp_start(s);
 }
 
@@ -996,6 +1004,7 @@ session_unlink(struct session *s)
 		user_unlink(s);
 	if (t != NULL)
 		tunnel_remove_session(t, s);
+	replica_session_gone(s);
 	l->next = reap_first;
 	reap_first = s->sid;
 }
@@ -1088,20 +1097,49 @@ left_of(const struct timer *t)
 	return timer_armed(t) && left == 0 ? 1 : left;
 }
 
-bool
-session_export(const struct session *s, struct session_carry *carry)
+/* Of a timer that would be armed if this were not a copy. */
+static uint64_t
+left_until(uint64_t due)
+{
+	return due == 0 ? 0 : due > timer_now() ? due - timer_now() : 1;
+}
+
+static void
+copy_times(const struct session *s, struct session_carry *carry)
 {
 	const struct session_local *l = session_local(s);
 	uint64_t last = (uint64_t)s->last_data * 1000;
 
+	carry->age = s->acct_started ? timer_now() - s->started : 0;
+	carry->idle = timer_now() > last ? timer_now() - last : 0;
+	carry->limit_left = l->asleep ? left_until(l->limit_due) :
+	    left_of(&l->limit_timer);
+	carry->interim_left = l->asleep ? left_until(l->interim_due) :
+	    left_of(&l->interim_timer);
+	carry->framed_mtu = l->framed_mtu;
+}
+
+bool
+session_export(const struct session *s, struct session_carry *carry)
+{
 	if (s->state != S_ESTABLISHED || s->dying || !s->authenticated ||
 	    (s->flags & SF_OPEN) == 0 || !ppp_export(s, &carry->ppp))
 		return false;
-	carry->age = s->acct_started ? timer_now() - s->started : 0;
-	carry->idle = timer_now() > last ? timer_now() - last : 0;
-	carry->limit_left = left_of(&l->limit_timer);
-	carry->interim_left = left_of(&l->interim_timer);
-	carry->framed_mtu = l->framed_mtu;
+	copy_times(s, carry);
+	carry->state = 0;
+	carry->authenticated = false;
+	return true;
+}
+
+bool
+session_copy(const struct session *s, struct session_carry *carry)
+{
+	if (s->dying)
+		return false;
+	ppp_copy(s, &carry->ppp);
+	copy_times(s, carry);
+	carry->state = s->state;
+	carry->authenticated = s->authenticated;
 	return true;
 }
 
@@ -1142,41 +1180,118 @@ resume_address(struct session *s)
 	return true;
 }
 
-/* Neither is worth ending a session. */
-static void
-resume_services(struct session *s, const struct session *facts)
+/* When a timer is due that had so much left `passed` ms ago; 0: never. */
+static uint64_t
+due_at(uint64_t left, uint64_t passed)
 {
-	if ((facts->flags & SF_THROTTLE) != 0 &&
-	    !throttle_set(s, facts->throttle_in, facts->throttle_out))
-		log_session(LOG_L_ERROR, s, "no memory to throttle it");
-	if ((facts->flags & SF_SNOOP) != 0 && !snoop_start(s, facts->snoop_ip,
-	    facts->snoop_port, "the saved state"))
-		log_session(LOG_L_ERROR, s, "it cannot be intercepted");
+	if (left == 0)
+		return 0;
+	return left > passed ? timer_now() + left - passed : 1;
 }
 
 /* Session-Timeout counts the time between the processes, Idle-Timeout not. */
 static void
-resume_timers(struct session *s, const struct session_carry *carry,
+set_times(struct session *s, const struct session_carry *carry,
     uint64_t passed)
 {
 	struct session_local *l = session_local(s);
-	uint64_t now = timer_now(), limit = (uint64_t)s->idle_timeout * 1000;
+	uint64_t now = timer_now();
 
 	s->started = now - carry->age - passed;
 	s->last_data = carry->idle < now ?
 	    (uint32_t)((now - carry->idle) / 1000) : 0;
-	if (carry->limit_left > 0)
-		timer_arm(&l->limit_timer, carry->limit_left > passed ?
-		    carry->limit_left - passed : 0);
-	if (limit > 0)
-		timer_arm(&l->idle_timer, limit > carry->idle ?
-		    limit - carry->idle : 0);
-	/* Those that are overdue all at once are spread a little. */
-	if (carry->interim_left > 0)
-		timer_arm(&l->interim_timer, carry->interim_left > passed ?
-		    carry->interim_left - passed :
-		    digest_random_u32() % 10000);
+	l->limit_due = due_at(carry->limit_left, passed);
+	l->interim_due = due_at(carry->interim_left, passed);
+	l->framed_mtu = carry->framed_mtu;
 }
+
+static void
+wake_timers(struct session *s)
+{
+	struct session_local *l = session_local(s);
+	uint64_t now = timer_now(), last = (uint64_t)s->last_data * 1000;
+	uint64_t limit = (uint64_t)s->idle_timeout * 1000;
+
+	if (l->limit_due != 0)
+		timer_arm(&l->limit_timer, l->limit_due > now ?
+		    l->limit_due - now : 0);
+	if (limit > 0)
+		timer_arm(&l->idle_timer, last + limit > now ?
+		    last + limit - now : 0);
+	/* Those that are overdue all at once are spread a little. */
+	if (l->interim_due != 0)
+		timer_arm(&l->interim_timer, l->interim_due > now ?
+		    l->interim_due - now : digest_random_u32() % 10000);
+}
+
+/* A copy has the flag, and no buckets.  It is not worth ending a session. */
+static void
+wake_throttle(struct session *s)
+{
+	if ((s->flags & SF_THROTTLE) == 0)
+		return;
+	s->flags &= (uint16_t)~SF_THROTTLE;
+	if (!throttle_set(s, s->throttle_in, s->throttle_out))
+		log_session(LOG_L_ERROR, s, "no memory to throttle it");
+}
+
+/*
+ * Further numbers than these the server before us cannot have used: what the
+ * LAC sees is a gap, and not old packets (RFC 2661 5.4).
+ */
+#define DATA_JUMP	16384
+
+static void
+wake_call(struct session *s)
+{
+	struct session_local *l = session_local(s);
+
+	if ((s->flags & SF_SEND_SEQ) != 0)
+		s->data_Ns = (uint16_t)(s->data_Ns + DATA_JUMP);
+	if ((s->flags & SF_OPEN) == 0)
+		set_starting(s, true);
+	if (s->state == S_ESTABLISHED)
+		ppp_wake(s);
+	else
+		timer_arm(&l->connect_timer, REST_MS);
+}
+
+void
+session_wake(struct session *s)
+{
+	struct session_local *l = session_local(s);
+
+	if (!l->asleep || s->dying)
+		return;
+	l->asleep = false;
+	wake_timers(s);
+	wake_throttle(s);
+	wake_call(s);
+}
+
+void
+session_rest(struct session *s)
+{
+	struct session_local *l = session_local(s);
+	struct session_carry carry;
+
+	if (l->asleep || s->dying)
+		return;
+	copy_times(s, &carry);
+	set_times(s, &carry, 0);
+	l->asleep = true;
+	throttle_stop(s);
+	set_starting(s, false);
+	auth_cancel(s);
+	ppp_rest(s);
+	timer_disarm(&l->limit_timer);
+	timer_disarm(&l->idle_timer);
+	timer_disarm(&l->interim_timer);
+	timer_disarm(&l->connect_timer);
+}
+
+#define KEPT_FLAGS	(SF_OPEN | SF_SEND_SEQ | SF_RECV_SEQ | SF_ACFC | \
+			SF_PFC | SF_THROTTLE | SF_GARDEN)
 
 struct session *
 session_resume(const struct session *facts, const struct session_carry *carry,
@@ -1188,8 +1303,7 @@ session_resume(const struct session *facts, const struct session_carry *carry,
 	if (s == NULL)
 		return NULL;
 	*s = *facts;
-	s->flags &= SF_OPEN | SF_SEND_SEQ | SF_RECV_SEQ | SF_ACFC | SF_PFC |
-	    SF_GARDEN;
+	s->flags &= KEPT_FLAGS;
 	s->state = S_ESTABLISHED;
 	s->dying = false;
 	s->authenticated = true;
@@ -1198,21 +1312,192 @@ session_resume(const struct session *facts, const struct session_carry *carry,
 		return NULL;
 	}
 	local_begin(s);
-	session_local(s)->framed_mtu = carry->framed_mtu;
 	user_link(s);
 	ppp_resume(s, &carry->ppp);
-	resume_timers(s, carry, passed);
+	set_times(s, carry, passed);
 	if (!resume_address(s)) {
 		session_forget(s);
 		return NULL;
 	}
-	resume_services(s, facts);
+	wake_timers(s);
+	wake_throttle(s);
+	if ((facts->flags & SF_SNOOP) != 0 && !snoop_start(s, facts->snoop_ip,
+	    facts->snoop_port, "the saved state"))
+		log_session(LOG_L_ERROR, s, "it cannot be intercepted");
+	return s;
+}
+
+/* --- a copy of what another server has ----------------------------------- */
+
+/* Of its ids too: is it still the call that it was? */
+static bool
+is_call(const struct session *s, const struct session *facts)
+{
+	return s->tid == facts->tid && s->local_id == facts->local_id &&
+	    s->peer_id == facts->peer_id && !s->dying;
+}
+
+static bool
+same_addresses(const struct session *s, const struct session *facts)
+{
+	if (s->ip != facts->ip || s->nroutes != facts->nroutes)
+		return false;
+	for (uint8_t i = 0; i < s->nroutes; i++)
+		if (s->routes[i].addr != facts->routes[i].addr ||
+		    s->routes[i].len != facts->routes[i].len)
+			return false;
+	return true;
+}
+
+static void
+forget_other(struct session *o, const struct session *s)
+{
+	if (o == NULL || o == s)
+		return;
+	COUNT(replica_healed);
+	session_forget(o);
+}
+
+/* A prefix is whose the newest record says; false when memory is short. */
+static bool
+mirror_prefix(struct session *s, struct prefix p)
+{
+	forget_other(session_by_sid(lpm_get(lns.lpm, p.addr, p.len)), s);
+	if (p.len == 32 && !ippool_claim(p.addr, s->user, s->sid)) {
+		ippool_release(p.addr, NULL);
+		(void)ippool_claim(p.addr, s->user, s->sid);
+	}
+	return lpm_set(lns.lpm, p.addr, p.len, s->sid);
+}
+
+/* A route that covers an address of this server is left out here. */
+static bool
+mirror_addresses(struct session *s, const struct session *facts)
+{
+	const struct prefix *r;
+
+	drop_address(s);
+	if (facts->ip == 0)
+		return true;
+	s->ip_from_pool = facts->ip_from_pool;
+	if (!mirror_prefix(s, (struct prefix){ facts->ip, 32 }))
+		return false;
+	s->ip = facts->ip;
+	route_address(s);
+	for (uint8_t i = 0; i < facts->nroutes; i++) {
+		r = &facts->routes[i];
+		if (tun_prefix_forbidden(r->addr, r->len))
+			continue;
+		if (!mirror_prefix(s, *r))
+			return false;
+		s->routes[s->nroutes++] = *r;
+		tun_route_add(r->addr, r->len);
+	}
+	if (s->nroutes > 0)
+		s->flags |= SF_ROUTED;
+	return true;
+}
+
+/* The slot, linked to its tunnel; NULL if it cannot be. */
+static struct session *
+mirror_slot(const struct session *facts)
+{
+	struct tunnel *t = tunnel_by_tid(facts->tid);
+	struct session *s = session_by_sid(facts->sid);
+
+	if (s != NULL && is_call(s, facts))
+		return s;
+	forget_other(s, NULL);
+	if (t == NULL)
+		return NULL;
+	forget_other(tunnel_session(t, facts->local_id), NULL);
+	forget_other(tunnel_peer_session(t, facts->peer_id), NULL);
+	s = table_session_at(facts->sid);
+	if (s == NULL)
+		return NULL;
+	s->local_id = facts->local_id;
+	s->peer_id = facts->peer_id;
+	if (!tunnel_resume_session(t, s)) {
+		table_session_del(s);
+		return NULL;
+	}
+	local_begin(s);
+	session_local(s)->asleep = true;
+	return s;
+}
+
+/* All but what the slot is linked by, what it counts, and its addresses. */
+static void
+mirror_facts(struct session *s, const struct session *facts,
+    const struct session_carry *carry)
+{
+	struct session before = *s;
+
+	*s = *facts;
+	s->rx_octets = before.rx_octets;
+	s->tx_octets = before.tx_octets;
+	s->rx_packets = before.rx_packets;
+	s->tx_packets = before.tx_packets;
+	s->last_data = before.last_data;
+	s->ip = before.ip;
+	s->ip_from_pool = before.ip_from_pool;
+	s->routed = before.routed;
+	s->nroutes = before.nroutes;
+	memcpy(s->routes, before.routes, sizeof(s->routes));
+	s->flags = (uint16_t)((facts->flags & (KEPT_FLAGS | SF_SNOOP)) |
+	    (before.flags & SF_ROUTED));
+	s->state = carry->state;
+	s->authenticated = carry->authenticated;
+	s->dying = false;
+}
+
+static void
+mirror_user(struct session *s, const struct session *facts,
+    const struct session_carry *carry)
+{
+	bool was = s->authenticated, is = carry->authenticated;
+
+	if (was && is && strcmp(s->user, facts->user) == 0)
+		return;
+	if (was)
+		user_unlink(s);
+	s->authenticated = is;
+	memcpy(s->user, facts->user, sizeof(s->user));
+	if (is)
+		user_link(s);
+}
+
+struct session *
+session_mirror(const struct session *facts, const struct session_carry *carry)
+{
+	struct session *s = mirror_slot(facts);
+	uint32_t last;
+
+	if (s == NULL)
+		return NULL;
+	last = s->last_data;
+	/* Given back under the name that it was used by. */
+	if (!same_addresses(s, facts))
+		drop_address(s);
+	mirror_user(s, facts, carry);
+	mirror_facts(s, facts, carry);
+	ppp_mirror(s, &carry->ppp, (s->flags & SF_OPEN) != 0);
+	set_times(s, carry, 0);
+	if (s->last_data < last)
+		s->last_data = last;	/* what passed here */
+	if (!same_addresses(s, facts) && !mirror_addresses(s, facts)) {
+		session_forget(s);
+		return NULL;
+	}
 	return s;
 }
 
 void
 session_forget(struct session *s)
 {
+	/* No interception ends here that did not begin here. */
+	if (session_local(s)->asleep)
+		s->flags &= (uint16_t)~SF_SNOOP;
 	session_halt(s);
 	session_unlink(s);
 	session_reap();

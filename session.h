@@ -116,7 +116,9 @@ struct session_carry {
 	uint64_t idle;			/* since IP passed */
 	uint64_t limit_left, interim_left;	/* of timers; 0: not armed */
 	uint16_t framed_mtu;
-	struct ppp_carry ppp;
+	struct ppp_carry ppp;		/* if SF_OPEN is set; else what is known */
+	uint8_t state;			/* of a copy: enum session_state; or 0 */
+	bool authenticated;		/* of a copy */
 };
 
 /* False unless the session is up with IPCP open, or about to end. */
@@ -135,7 +137,32 @@ void sessions_settle(const char *reason);
 struct session *session_resume(const struct session *facts,
     const struct session_carry *, uint64_t passed);
 
-/* Takes back session_resume(): nobody is told, no accounting. */
+/*
+ * For another server that has a copy: a session however far it is.  False when
+ * it is about to be freed.
+ */
+bool session_copy(const struct session *, struct session_carry *);
+
+/*
+ * The other end: the copy in the slot facts->sid is made, or becomes this; it
+ * can be found, has its address and its routes, and nothing of it runs.  What
+ * else has its ids or its addresses is older, and is forgotten.  NULL when
+ * there is no such tunnel or slot, or memory is short.
+ *
+ * Octets and packets are not touched: see cluster_forward_counted().
+ */
+struct session *session_mirror(const struct session *facts,
+    const struct session_carry *);
+
+/*
+ * The copy begins to run, and the other way round.  Waking what is awake does
+ * nothing.  A call that was still being set up goes on where both sides can
+ * find together: it waits for its ICCN, or negotiates PPP from the beginning.
+ */
+void session_wake(struct session *);
+void session_rest(struct session *);
+
+/* Takes back session_resume() and session_mirror(): nobody is told. */
 void session_forget(struct session *);
 
 /* Log lines that name their tunnel and session: `TT/SS`. */

@@ -35,6 +35,7 @@
 #include "ipv4.h"
 #include "log.h"
 #include "loop.h"
+#include "replica.h"
 #include "session.h"
 #include "tun.h"
 
@@ -235,6 +236,7 @@ snoop_start(struct session *s, uint32_t ip, uint16_t target_port,
 	s->snoop_ip = ip;
 	s->snoop_port = target_port;
 	s->flags |= SF_SNOOP;
+	replica_session_changed(s);
 	audit(s, moves ? "moves" : "begins", who);
 	return true;
 }
@@ -246,6 +248,7 @@ snoop_stop(struct session *s, const char *who)
 		return;
 	audit(s, "ends", who);
 	s->flags &= (uint16_t)~SF_SNOOP;
+	replica_session_changed(s);
 	s->snoop_ip = 0;
 	s->snoop_port = 0;
 }

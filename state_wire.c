@@ -41,6 +41,8 @@ struct field {
 	{ tag, kind, sizeof(((st *)0)->len), PLACE(st, m), \
 	  offsetof(st, len), 0 }
 
+#define TIME_MAX	(UINT64_C(1) << 43)	/* ms: 2^32 s and more */
+
 #define H	struct state_header
 static const struct field header_fields[] = {
 	UMAX(1, H, written, INT64_MAX / 2), UINT(2, H, bind_address), TEXT(3, H, hostname),
@@ -56,10 +58,11 @@ static const struct field tunnel_fields[] = {
 	UINT(11, T, t.opened), TEXT(12, T, t.hostname), TEXT(13, T, t.vendor),
 	UINT(14, T, ctl.una), UINT(15, T, ctl.high), UINT(16, T, ctl.Nr),
 	UMAX(17, T, ctl.window, 32768), UMAX(18, T, ctl.queued, 32767),
-	UINT(19, T, ctl.silent),
+	UINT(19, T, ctl.silent), UMAX(20, T, stage.state, T_STATES - 1),
+	UMAX(21, T, stage.lost, 1), UMAX(22, T, stage.answered, 1),
+	MANY(23, F_BYTES, T, stage.challenge, stage.challenge_len),
+	UMAX(24, T, stage.stop_left, TIME_MAX),
 };
-
-#define TIME_MAX	(UINT64_C(1) << 43)	/* ms: 2^32 s and more */
 
 #define S	struct state_session
 #define P(m)	carry.ppp.m
@@ -102,6 +105,9 @@ static const struct field session_fields[] = {
 	MANY(63, F_BYTES, S, P(reply), P(reply_len)),
 	UINT(64, S, P(user_mark)), UINT(65, S, P(silent)),
 	UINT(66, S, usage_rx), UINT(67, S, usage_tx),
+	/* of a copy that another server has */
+	UMAX(68, S, carry.state, S_STATES - 1),
+	UMAX(69, S, carry.authenticated, 1),
 };
 
 #define A	struct state_address
@@ -112,7 +118,7 @@ static const struct field address_fields[] = {
 #define R	struct state_acct
 static const struct field acct_fields[] = {
 	UMAX(1, R, kind, ACCT_KINDS - 1), UINT(2, R, sid), UINT(3, R, age),
-	TEXT(4, R, id), MANY(5, F_BYTES, R, attrs, len),
+	TEXT(4, R, id), MANY(5, F_BYTES, R, attrs, len), UINT(6, R, number),
 };
 
 #define E	struct state_end
@@ -413,7 +419,8 @@ tunnel_sound(const void *x)
 	const struct state_tunnel *t = x;
 	uint16_t sent = (uint16_t)(t->ctl.high - t->ctl.una);
 
-	return t->t.tid != 0 && t->t.local_id != 0 && t->t.peer_id != 0 &&
+	return t->t.tid != 0 && t->t.tid <= UINT16_MAX &&
+	    t->t.local_id != 0 && t->t.peer_id != 0 &&
 	    t->t.peer.port != 0 && t->t.peer_window != 0 &&
 	    t->ctl.window != 0 && sent <= t->ctl.queued;
 }
@@ -429,21 +436,42 @@ class_sound(const struct session *s)
 	return rd_done(&r);
 }
 
+/* IP may pass. */
+static bool
+open_sound(const struct state_session *st)
+{
+	uint16_t auth = st->carry.ppp.auth_protocol;
+
+	return st->s.ip != 0 && st->s.user[0] != '\0' &&
+	    (st->s.flags & SF_OPEN) != 0 &&
+	    (auth == PPP_PAP || auth == PPP_CHAP) &&
+	    st->carry.ppp.our_mru >= PPP_MRU_MIN &&
+	    st->carry.ppp.peer_mru >= PPP_MRU_MIN;
+}
+
+/* A call of a cluster's stream, however far it is. */
+static bool
+stage_sound(const struct state_session *st)
+{
+	const struct session *s = &st->s;
+
+	if ((s->flags & SF_OPEN) != 0)
+		return st->carry.state == S_ESTABLISHED &&
+		    st->carry.authenticated && open_sound(st);
+	return s->ip == 0 || st->carry.authenticated;
+}
+
 static bool
 session_sound(const void *x)
 {
 	const struct state_session *st = x;
 	const struct session *s = &st->s;
-	uint16_t auth = st->carry.ppp.auth_protocol;
 
 	return s->sid != 0 && s->tid != 0 && s->local_id != 0 &&
-	    s->peer_id != 0 && s->ip != 0 && s->user[0] != '\0' &&
-	    (s->flags & SF_OPEN) != 0 && class_sound(s) &&
+	    s->peer_id != 0 && class_sound(s) &&
 	    (s->avpair_len == 0 || s->avpair[s->avpair_len - 1] == '\0') &&
-	    (auth == PPP_PAP || auth == PPP_CHAP) &&
 	    (s->acct_id[0] != '\0' || !s->acct_started) &&
-	    st->carry.ppp.our_mru >= PPP_MRU_MIN &&
-	    st->carry.ppp.peer_mru >= PPP_MRU_MIN;
+	    (st->carry.state != 0 ? stage_sound(st) : open_sound(st));
 }
 
 static bool

@@ -1,6 +1,10 @@
 /*
  * state_wire.h - tunnels and sessions as records of bytes, for another process
  *
+ * For the next process of this server (state.c), or for another server that
+ * has a copy (replica.c).  A saved state has only what is up; the stream of a
+ * cluster has everything, and says in what state it is.
+ *
  * A record is a type, a length and fields; a field is a tag, a length and a
  * value, in the order of the tags.  What is 0 or empty is left out.  A reader
  * steps over tags and types that it does not know, so that a newer writer may
@@ -15,7 +19,7 @@
 #include "l2tpns.h"
 #include "radius.h"
 #include "session.h"
-#include "tunnel_ctl.h"
+#include "tunnel.h"
 #include "wire.h"
 
 /* In the order in which they come; a tunnel's messages follow it. */
@@ -39,6 +43,7 @@ struct state_header {
 struct state_tunnel {
 	struct tunnel t;		/* without sessions, last_data, state */
 	struct ctl_carry ctl;
+	struct tunnel_stage stage;	/* all 0 in a saved state */
 };
 
 struct state_session {
@@ -56,7 +61,8 @@ struct state_address {
 
 /* An accounting record on its way. */
 struct state_acct {
-	uint8_t kind;			/* as in struct acct_carry */
+	uint64_t number;		/* as in struct acct_carry */
+	uint8_t kind;
 	uint32_t sid;
 	uint64_t age;			/* ms since it happened */
 	char id[24];

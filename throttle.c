@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "forward.h"
+#include "replica.h"
 #include "table.h"
 
 #define BURST_MS	20
@@ -358,6 +359,7 @@ throttle_set(struct session *s, uint32_t in, uint32_t out)
 	}
 	s->throttle_in = in;
 	s->throttle_out = out;
+	replica_session_changed(s);
 	if (l->throttle != NULL) {
 		set_rate(&l->throttle->way[0], s, in);
 		set_rate(&l->throttle->way[1], s, out);

@@ -26,6 +26,7 @@
 #include "log.h"
 #include "loop.h"
 #include "ratelimit.h"
+#include "replica.h"
 #include "seen.h"
 #include "session.h"
 #include "table.h"
@@ -38,6 +39,7 @@
 #define CDNS_MAX	30000	/* in the queue, with room for the StopCCN */
 #define DROP_MS		10000	/* from the CDNs to the StopCCN, on request */
 #define DROP_SLICE	128	/* calls that end in one turn, of all tunnels */
+#define LENIENT_MS	20000	/* after a take-over: numbers are believed */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -197,6 +199,7 @@ tunnel_set_state(struct tunnel *t, enum tunnel_state to, const char *on)
 	else if (t->state == T_ESTABLISHED)
 		established--;
 	t->state = (uint8_t)to;
+	replica_tunnel_changed(t);
 }
 
 uint32_t
@@ -237,6 +240,7 @@ tunnel_free(struct tunnel *t)
 	timer_disarm(&l->life);
 	timer_disarm(&l->drain);
 	unlink_ids(t);
+	replica_tunnel_gone(t);
 	l->next_same = reap_first;
 	reap_first = t->tid;
 }
@@ -353,6 +357,7 @@ send_StopCCN(struct tunnel *t, uint16_t result, uint16_t error,
 	l2tp_msg_begin(&w, t->peer_id, 0, L2TP_STOPCCN);
 	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL, t->local_id);
 	l2tp_avp_result(&w, result, error, text);
+	replica_numbers_changed(t);
 	ctl_send(&tunnel_local(t)->ctl, buf, l2tp_msg_end(&w));
 }
 
@@ -411,6 +416,7 @@ tunnel_drop(struct tunnel *t)
 	log_tunnel(LOG_L_WARN, t, "tunnel %u (%s): dropped on request, %u "
 	    "sessions", t->tid, t->hostname, t->sessions);
 	tunnel_local(t)->stop_at = timer_now() + DROP_MS;
+	replica_tunnel_changed(t);
 	drop_go_on(t);
 	return true;
 }
@@ -427,6 +433,7 @@ tunnel_lost(struct tunnel *t, const char *reason)
 	    t->hostname, reason);
 	l->gone = reason;
 	l->lost = true;
+	replica_tunnel_changed(t);
 	list_del(t);
 	timer_disarm(&l->hello);
 	timer_disarm(&l->life);
@@ -487,6 +494,7 @@ ctl_out(void *owner, const void *buf, size_t len)
 
 	if (lns.quiet || !within_amplification(tunnel_local(t), len))
 		return;
+	replica_numbers_changed(t);
 	COUNT(call_tunnelsend);
 	forward_send(&t->peer, buf, len);
 }
@@ -517,6 +525,7 @@ tunnel_send(struct tunnel *t, const void *msg, size_t len)
 {
 	if (t->state == T_CLOSING || tunnel_local(t)->dying)
 		return false;
+	replica_numbers_changed(t);
 	return ctl_send(&tunnel_local(t)->ctl, msg, len);
 }
 
@@ -550,6 +559,7 @@ hello_fire(struct timer *timer)
 	/* One at a time: while it waits for its answer, ctl repeats it. */
 	if (ctl_idle(&l->ctl)) {
 		l2tp_msg_begin(&w, t->peer_id, 0, L2TP_HELLO);
+		replica_numbers_changed(t);
 		ctl_send(&l->ctl, buf, l2tp_msg_end(&w));
 	}
 	hello_arm(t, 0);
@@ -702,6 +712,14 @@ slot_new(void)
 	return table_tunnel_new();
 }
 
+static void
+set_timers(struct tunnel_local *l)
+{
+	l->hello.fire = hello_fire;
+	l->life.fire = life_fire;
+	l->drain.fire = drain_fire;
+}
+
 /* A fresh tunnel for this peer, all but its SCCRP; NULL when there is none. */
 static struct tunnel *
 tunnel_open(const struct peer *p, const struct l2tp_msg *m)
@@ -732,14 +750,13 @@ tunnel_open(const struct peer *p, const struct l2tp_msg *m)
 	l->ctl.peer_id = t->peer_id;
 	l->ctl.peer_window = l->ctl.ssthresh = t->peer_window;
 	l->ctl.max_retries = HALF_OPEN_RETRIES;
-	l->hello.fire = hello_fire;
-	l->life.fire = life_fire;
-	l->drain.fire = drain_fire;
+	set_timers(l);
 	t->local_id = free_local_id();
 	link_ids(t);
 	list_add(&half_open, t);
 	t->state = T_WAIT_CTL_CONN;
 	timer_arm(&l->life, HALF_OPEN_MS);
+	replica_tunnel_changed(t);
 	return t;
 }
 
@@ -769,6 +786,18 @@ is_repeat(const struct tunnel *t)
 	    timer_now() < l->answered_at + REPEAT_MS);
 }
 
+/* A datagram of this tunnel's peer. */
+static void
+hear(struct tunnel *t, const struct l2tp_header *h, const uint8_t *buf,
+    size_t len)
+{
+	if (replica_waking())
+		replica_wake(t);
+	replica_numbers_changed(t);
+	ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr,
+	    rd_left(&h->body) == 0, buf, len);
+}
+
 static void
 recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
     const struct l2tp_msg *m, const uint8_t *buf, size_t len)
@@ -781,8 +810,7 @@ recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
 		/* The same one again: its ctl acknowledges and drops it. */
 		COUNT(tunnel_duplicates);
 		tunnel_local(t)->octets_in += (uint32_t)len + OVERHEAD;
-		ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf,
-		    len);
+		hear(t, h, buf, len);
 		return;
 	}
 	if (h->Ns != 0 || h->Nr != 0) {
@@ -813,7 +841,7 @@ recv_SCCRQ(const struct peer *p, const struct l2tp_header *h,
 	}
 	tunnel_local(t)->octets_in = (uint32_t)len + OVERHEAD;
 	/* Numbered 0: delivered at once, to accept_SCCRQ(). */
-	ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf, len);
+	hear(t, h, buf, len);
 }
 
 /* --- the state machine, RFC 2661 7.2.1 ---------------------------------- */
@@ -1053,8 +1081,7 @@ input_without_tunnel(const struct peer *p, const struct l2tp_header *h,
 	t = m.type == L2TP_STOPCCN ?
 	    find_by_peer(p, m.assigned_tunnel, NULL) : NULL;
 	if (t != NULL && m.assigned_tunnel != 0)
-		ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr, false, buf,
-		    len);
+		hear(t, h, buf, len);
 	else
 		COUNT(unknown_tunnel);
 }
@@ -1072,6 +1099,7 @@ peer_answered(struct tunnel *t)
 		return;
 	l->answered = true;
 	l->answered_at = timer_now();
+	replica_tunnel_changed(t);
 	l->ctl.max_retries = (uint8_t)lns.config.l2tp_retries;
 	if (t->state == T_WAIT_CTL_CONN)
 		timer_arm(&l->life, LINGER_MS);
@@ -1105,8 +1133,7 @@ tunnel_input(const struct peer *p, const struct l2tp_header *h,
 		return;
 	}
 	peer_answered(t);
-	ctl_receive(&tunnel_local(t)->ctl, h->Ns, h->Nr,
-	    rd_left(&h->body) == 0, buf, len);
+	hear(t, h, buf, len);
 }
 
 /* --- sessions of a tunnel ----------------------------------------------- */
@@ -1235,9 +1262,7 @@ tunnel_resume(const struct tunnel *facts, const struct ctl_carry *carry)
 	l->ctl.peer_window = l->ctl.ssthresh = t->peer_window;
 	l->ctl.max_retries = (uint8_t)lns.config.l2tp_retries;
 	ctl_resume(&l->ctl, carry);
-	l->hello.fire = hello_fire;
-	l->life.fire = life_fire;
-	l->drain.fire = drain_fire;
+	set_timers(l);
 	l->opening = l->answered = true;
 	t->sessions = 0;
 	t->last_data = 0;
@@ -1248,11 +1273,192 @@ tunnel_resume(const struct tunnel *facts, const struct ctl_carry *carry)
 	return t;
 }
 
+/* Its sessions would be nobody's. */
 void
 tunnel_forget(struct tunnel *t)
 {
+	struct tunnel_local *l = tunnel_local(t);
+	struct session *s;
+
+	while ((s = session_by_sid(l->first_sid)) != NULL)
+		session_forget(s);
 	tunnel_free(t);
 	tunnel_reap();
+}
+
+/* --- a copy of what another server has ----------------------------------- */
+
+/* So many half open ones are worth being known elsewhere. */
+#define HALF_OPEN_COPIED	64
+
+bool
+tunnel_copy(const struct tunnel *t, struct ctl_carry *carry,
+    struct tunnel_stage *stage)
+{
+	const struct tunnel_local *l = tunnel_local(t);
+
+	if (l->dying || (t->state == T_WAIT_CTL_CONN && !l->answered &&
+	    half_open.count > HALF_OPEN_COPIED))
+		return false;
+	ctl_export(&l->ctl, carry);
+	/* A dead one has dropped its queue. */
+	if ((uint16_t)(carry->high - carry->una) > carry->queued)
+		carry->high = carry->una;
+	*stage = (struct tunnel_stage){
+		.state = t->state, .lost = l->lost, .answered = l->answered,
+		.challenge_len = l->challenged ? sizeof(l->challenge) : 0
+	};
+	if (l->challenged)
+		memcpy(stage->challenge, l->challenge, sizeof(l->challenge));
+	if (l->stop_at != 0)
+		stage->stop_left = l->stop_at > timer_now() ?
+		    l->stop_at - timer_now() : 1;
+	return true;
+}
+
+static void
+forget_other(struct tunnel *t)
+{
+	if (t == NULL)
+		return;
+	COUNT(replica_healed);
+	tunnel_forget(t);
+}
+
+/* Is it still the tunnel that it was? */
+static bool
+is_tunnel(const struct tunnel *t, const struct tunnel *facts)
+{
+	return t->local_id == facts->local_id &&
+	    t->peer_id == facts->peer_id && same_peer(&t->peer, &facts->peer);
+}
+
+static struct tunnel *
+mirror_slot(const struct tunnel *facts, uint16_t window)
+{
+	struct tunnel *t = tunnel_by_tid(facts->tid);
+
+	if (t != NULL && is_tunnel(t, facts) && !tunnel_local(t)->dying)
+		return t;
+	forget_other(t);
+	forget_other(tunnel_by_local_id(facts->local_id));
+	t = table_tunnel_at(facts->tid);
+	if (t == NULL)
+		return NULL;
+	if (!ctl_init(&tunnel_local(t)->ctl, &ctl_ops, t, window)) {
+		table_tunnel_del(t);
+		return NULL;
+	}
+	t->local_id = facts->local_id;
+	t->peer_id = facts->peer_id;
+	t->peer = facts->peer;
+	set_timers(tunnel_local(t));
+	tunnel_local(t)->asleep = true;
+	link_ids(t);
+	return t;
+}
+
+static void
+mirror_stage(struct tunnel *t, const struct tunnel_stage *stage)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	established -= t->state == T_ESTABLISHED;
+	established += stage->state == T_ESTABLISHED;
+	t->state = stage->state;
+	l->opening = true;
+	l->lost = stage->lost;
+	l->gone = stage->state == T_CLOSING ? "its tunnel was ended" : NULL;
+	l->answered = stage->answered;
+	l->challenged = stage->challenge_len == sizeof(l->challenge);
+	memcpy(l->challenge, stage->challenge, sizeof(l->challenge));
+	l->stop_at = stage->stop_left == 0 ? 0 :
+	    timer_now() + stage->stop_left;
+}
+
+struct tunnel *
+tunnel_mirror(const struct tunnel *facts, const struct ctl_carry *carry,
+    const struct tunnel_stage *stage)
+{
+	struct tunnel *t = stage->state == T_IDLE ? NULL :
+	    mirror_slot(facts, carry->window);
+	struct tunnel_local *l;
+	struct tunnel before;
+
+	if (t == NULL)
+		return NULL;
+	l = tunnel_local(t);
+	before = *t;
+	*t = *facts;
+	t->state = before.state;
+	t->sessions = before.sessions;
+	t->last_data = before.last_data;
+	mirror_stage(t, stage);
+	l->ctl.peer_id = t->peer_id;
+	l->ctl.peer_window = l->ctl.ssthresh = t->peer_window;
+	ctl_forget(&l->ctl);
+	ctl_follow(&l->ctl, carry);
+	return t;
+}
+
+bool
+tunnel_asleep(const struct tunnel *t)
+{
+	return tunnel_local(t)->asleep;
+}
+
+/* Of a tunnel that ends nobody else will tell its calls' books. */
+static void
+wake_closing(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (!l->lost)
+		timer_arm(&l->life, LINGER_MS);
+	drain(t);
+}
+
+void
+tunnel_wake(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (!l->asleep || l->dying)
+		return;
+	l->asleep = false;
+	l->ctl.max_retries = (uint8_t)(l->answered ? lns.config.l2tp_retries :
+	    HALF_OPEN_RETRIES);
+	switch (t->state) {
+	case T_WAIT_CTL_CONN:
+		list_add(&half_open, t);
+		timer_arm(&l->life, l->answered ? LINGER_MS : HALF_OPEN_MS);
+		break;
+	case T_ESTABLISHED:
+		hello_spread(t);
+		if (l->stop_at != 0)
+			timer_arm(&l->life, 0);
+		break;
+	case T_CLOSING:
+		wake_closing(t);
+		break;
+	}
+	if (!l->dying)
+		ctl_wake(&l->ctl, LENIENT_MS);
+}
+
+void
+tunnel_rest(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->asleep || l->dying)
+		return;
+	l->asleep = true;
+	list_del(t);
+	timer_disarm(&l->hello);
+	timer_disarm(&l->life);
+	timer_disarm(&l->drain);
+	ctl_rest(&l->ctl);
 }
 
 /* --- the end ------------------------------------------------------------ */

@@ -34,6 +34,10 @@ struct tunnel_local {
 	uint32_t next_same;		/* tid: chain of equal peer hashes */
 	struct tunnel_list *list;	/* that it is on, or NULL */
 	uint32_t list_prev, list_next;	/* tids */
+	bool asleep;			/* a copy of what another server has */
+	uint32_t seen;			/* replica.c: in which of its walks */
+	uint16_t streamed;		/* and up to which Ns; with these: */
+	uint16_t said_una, said_high, said_Nr;
 };
 
 /* Adds the loop hook that reaps. */
@@ -102,6 +106,39 @@ void tunnels_settle(const char *reason);
 bool tunnel_export(const struct tunnel *, struct ctl_carry *);
 
 /*
+ * For another server that has a copy: a tunnel in any state.  False when it
+ * is of no use to anybody: about to be freed, or only half open while so many
+ * are that somebody may be forging them.
+ */
+struct tunnel_stage {
+	uint8_t state;			/* enum tunnel_state */
+	bool lost;			/* its sessions end, then it goes */
+	bool answered;
+	uint8_t challenge_len;		/* 0: we did not challenge */
+	uint8_t challenge[16];
+	uint64_t stop_left;		/* ms until it is dropped; 0: it is not */
+};
+bool tunnel_copy(const struct tunnel *, struct ctl_carry *,
+    struct tunnel_stage *);
+
+/*
+ * The other end: the copy in the slot of facts->tid is made, or becomes this,
+ * with an empty queue.  Whatever else has its ids or its slot is older, and is
+ * forgotten.  Nothing of it runs.  NULL when there is no such slot, or memory
+ * is short.
+ */
+struct tunnel *tunnel_mirror(const struct tunnel *facts,
+    const struct ctl_carry *, const struct tunnel_stage *);
+
+/*
+ * The copy begins to run, and the other way round.  Waking what is awake does
+ * nothing.  tunnel_asleep() says which it is.
+ */
+void tunnel_wake(struct tunnel *);
+void tunnel_rest(struct tunnel *);
+bool tunnel_asleep(const struct tunnel *);
+
+/*
  * An established tunnel in the slot of facts->tid, without sessions; queued
  * messages then go in by ctl_send().  NULL when the slot or the local_id is
  * taken, or memory is short.
@@ -112,7 +149,10 @@ struct tunnel *tunnel_resume(const struct tunnel *facts,
 /* Links a session with its own local_id; false when one of its ids is taken. */
 bool tunnel_resume_session(struct tunnel *, struct session *);
 
-/* Takes back tunnel_resume(); nothing is said to the peer. */
+/*
+ * Takes back tunnel_resume() and tunnel_mirror(), and its sessions with it;
+ * nothing is said to the peer.
+ */
 void tunnel_forget(struct tunnel *);
 
 /* How many are established. */

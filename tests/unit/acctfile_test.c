@@ -166,6 +166,7 @@ setup(void **state)
 	snprintf(lns.config.accounting_dir, sizeof(lns.config.accounting_dir),
 	    "%s", dir);
 	strcpy(lns.hostname, "lns.example");
+	lns.master = true;
 	lns.start = timer_wall() - 5;
 	assert_true(table_init(SESSIONS, 10));
 	assert_int_equal(mkdir(dir, 0755), 0);

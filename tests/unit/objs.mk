@@ -20,7 +20,7 @@ ratelimit_test_OBJS = ratelimit.o digest.o timer.o
 seen_test_OBJS = seen.o digest.o timer.o
 table_test_OBJS = table.o
 FORWARD_OBJS = forward.o forward_lac.o forward_tun.o forward_hook.o \
-	throttle.o snoop.o cksum.o gso.o gro.o
+	throttle.o snoop.o replica_mark.o cksum.o gso.o gro.o
 forward_test_OBJS = $(FORWARD_OBJS) ipv4.o l2tp_avp.o digest.o table.o lpm.o timer.o log.o loop.o counters.o
 PPP_OBJS = ppp.o ppp_cp.o ppp_lcp.o ppp_ipcp.o ppp_auth.o ppp_opt.o \
 	config.o counters.o timer.o
@@ -47,7 +47,7 @@ forward_io_test_OBJS = $(forward_test_OBJS)
 forward_io_test_LIBS = -Wl,--wrap=sendmmsg,--wrap=writev,--wrap=write
 speed_test_OBJS = speed.o counters.o log.o timer.o
 reload_test_OBJS = reload.o confwrite.o files.o loop.o config.o log.o timer.o
-throttle_test_OBJS = throttle.o table.o timer.o counters.o
+throttle_test_OBJS = throttle.o replica_mark.o table.o timer.o counters.o
 throttle_test_LIBS = -Wl,--wrap=malloc,--wrap=calloc
 privs_test_OBJS = privs.o
 process_test_OBJS = process.o privs.o log.o timer.o
@@ -68,7 +68,7 @@ plugins_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 modules_test_OBJS =
 acctfile_test_OBJS = acctfile.o files.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
-snoop_test_OBJS = snoop.o ipv4.o table.o loop.o log.o timer.o counters.o
+snoop_test_OBJS = snoop.o replica_mark.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
 fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 CLUSTER_OBJS = cluster.o cluster_member.o cluster_stream.o cluster_wire.o
@@ -76,3 +76,5 @@ cluster_test_OBJS = $(CLUSTER_OBJS) counters.o digest.o ratelimit.o
 cluster_wire_test_OBJS = cluster_wire.o digest.o
 cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
 plugin_host_test_OBJS = $(plugins_test_OBJS)
+replica_test_OBJS = $(state_test_OBJS)
+replica_test_LIBS = -Wl,--wrap=cluster_stream,--wrap=cluster_flush,--wrap=cluster_followed,--wrap=cluster_count_change,--wrap=cluster_master,--wrap=cluster_send,--wrap=cluster_address
