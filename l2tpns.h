@@ -173,8 +173,8 @@ struct session_local {
 	bool starting;			/* counted among max_starting */
 	bool ending;			/* dying, and plugins are being told */
 	bool moving;			/* into the garden, or out of it */
-	bool held;			/* by a plugin: not SF_OPEN, */
-	bool held_open;			/* though IPCP is Opened */
+	bool held_open;			/* IPCP is Opened, but not SF_OPEN: */
+	uint32_t held;			/* held by plugins, a bit for each */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */
 	struct timer idle_timer;	/* Idle-Timeout */

@@ -432,8 +432,8 @@ struct pluginfuncs {
 
 	/*
 	 * While it is held no IP passes either way, whatever PPP agrees on; in
-	 * new_session: not a single packet.  0 lets it go.  Who is unloaded
-	 * lets go before.
+	 * new_session: not a single packet.  0 lets it go, unless another
+	 * plugin holds it too.  Who is unloaded lets go.
 	 */
 	int (*hold)(uint32_t s, int on);
 };

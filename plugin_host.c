@@ -333,12 +333,23 @@ host_garden(uint32_t sid, int on)
 static int
 host_hold(uint32_t sid, int on)
 {
+	struct plugin *p = plugin_current();
 	struct session *s = changeable(sid);
 
-	if (s == NULL)
+	if (s == NULL || p == NULL || plugin_bit(p) == 0)
 		return 0;
-	session_hold(s, on != 0);
+	session_hold(s, plugin_bit(p), on != 0);
 	return 1;
+}
+
+void
+plugin_hold_forget(const struct plugin *p)
+{
+	struct session *s;
+
+	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+		if ((session_local(s)->held & plugin_bit(p)) != 0)
+			session_hold(s, plugin_bit(p), false);
 }
 
 static int

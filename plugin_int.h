@@ -17,6 +17,9 @@ struct plugin;
 struct plugin *plugin_current(void);
 const char *plugin_own_name(const struct plugin *);
 
+/* A bit that no other one has; 0: there are too many for that. */
+uint32_t plugin_bit(const struct plugin *);
+
 /* It hears of nothing more. */
 bool plugin_going(const struct plugin *);
 
@@ -29,6 +32,11 @@ void plugin_leave(struct plugin *outer);
 
 /* How many calls into plugins are on the stack. */
 unsigned int plugin_depth(void);
+
+/* --- plugin_host.c */
+
+/* Lets go of all sessions that it holds. */
+void plugin_hold_forget(const struct plugin *);
 
 /* --- plugin_run.c */
 

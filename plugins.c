@@ -53,6 +53,7 @@ struct plugin {
 	void (*done)(void);
 	const char *const *help;
 	struct pluginfuncs funcs;	/* its own copy */
+	uint32_t bit;			/* its own, or 0 */
 	bool removing;			/* at the end of this turn */
 	struct plugin *next;
 };
@@ -103,6 +104,12 @@ const char *
 plugin_own_name(const struct plugin *p)
 {
 	return p->name;
+}
+
+uint32_t
+plugin_bit(const struct plugin *p)
+{
+	return p->bit;
 }
 
 bool
@@ -451,10 +458,22 @@ init(struct plugin *p, char *err, size_t errlen)
 static void
 unmap(struct plugin *p)
 {
+	plugin_hold_forget(p);
 	plugin_run_forget(p);
 	plugin_count_forget(p);
 	dlclose(p->handle);
 	free(p);
+}
+
+/* The lowest that none of those has that are loaded. */
+static uint32_t
+free_bit(void)
+{
+	uint32_t used = 0;
+
+	for (const struct plugin *p = plugins; p != NULL; p = p->next)
+		used |= p->bit;
+	return ~used & (used + 1);
 }
 
 static void
@@ -483,6 +502,7 @@ plugin_load(const char *name, char *err, size_t errlen)
 	if (p == NULL)
 		return err_set(err, errlen, "%s", strerror(errno));
 	strcpy(p->name, name);
+	p->bit = free_bit();
 	p->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (p->handle == NULL) {
 		err_set(err, errlen, "%s", dlerror());

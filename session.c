@@ -591,8 +591,8 @@ session_network_up(struct session *s)
 	mtu = ppp_mtu(s);
 	if (framed_mtu != 0 && framed_mtu < mtu)
 		mtu = framed_mtu;
-	session_local(s)->held_open = session_local(s)->held;
-	if (!session_local(s)->held)
+	session_local(s)->held_open = session_local(s)->held != 0;
+	if (session_local(s)->held == 0)
 		s->flags |= SF_OPEN;
 	s->mss = mtu > TCP_IP_HEADERS ? (uint16_t)(mtu - TCP_IP_HEADERS) : 0;
 	s->last_data = (uint32_t)(timer_now() / 1000);
@@ -618,17 +618,15 @@ session_network_down(struct session *s)
 }
 
 void
-session_hold(struct session *s, bool on)
+session_hold(struct session *s, uint32_t who, bool on)
 {
 	struct session_local *l = session_local(s);
 
-	if (l->held == on)
-		return;
-	l->held = on;
-	if (on) {
-		l->held_open = (s->flags & SF_OPEN) != 0;
+	l->held = on ? l->held | who : l->held & ~who;
+	if (l->held != 0 && (s->flags & SF_OPEN) != 0) {
+		l->held_open = true;
 		s->flags &= (uint16_t)~SF_OPEN;
-	} else if (l->held_open) {
+	} else if (l->held == 0 && l->held_open) {
 		l->held_open = false;
 		s->flags |= SF_OPEN;
 	}
@@ -1149,10 +1147,14 @@ sessions_settle(const char *reason)
 	struct session_carry carry;
 	struct session *s;
 
-	for (s = session_next(0); s != NULL; s = session_next(s->sid))
+	for (s = session_next(0); s != NULL; s = session_next(s->sid)) {
+		/* Who holds it does so again in the next process. */
+		if (!s->dying)
+			session_hold(s, UINT32_MAX, false);
 		if (!s->dying && !session_export(s, &carry))
 			session_shutdown(s, CAUSE_NAS_REBOOT, CDN_ADMIN, 0,
 			    reason);
+	}
 	session_reap();
 }
 

@@ -97,8 +97,11 @@ bool session_set_user(struct session *, const char *user);
  */
 bool session_garden(struct session *, bool on);
 
-/* No IP passes, whatever IPCP says, until it is let go. */
-void session_hold(struct session *, bool on);
+/*
+ * No IP passes, whatever IPCP says, until it is let go by everybody who holds
+ * it; who: a bit for each, several at once if need be.
+ */
+void session_hold(struct session *, uint32_t who, bool on);
 
 /* The session that was authenticated last as this user (exact), or NULL. */
 struct session *session_by_user(const char *user);

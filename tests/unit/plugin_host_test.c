@@ -358,6 +358,56 @@ test_ending(void **state)
 	assert_int_equal(table_sessions(), 0);
 }
 
+/* --- holding ------------------------------------------------------------------ */
+
+static struct session *held;
+
+static void
+hold_it(void)
+{
+	assert_int_equal(host->hold(held->sid, 1), 1);
+	assert_int_equal(host->hold(held->sid, 1), 1);
+	assert_int_equal(host->hold(held->sid + 1, 1), 0);
+}
+
+static void
+let_it_go(void)
+{
+	assert_int_equal(host->hold(held->sid, 0), 1);
+}
+
+static void
+test_hold(void **state)
+{
+	(void)state;
+	NEEDS_ROOT;
+	held = make_session(5, "alice");
+	assert_int_equal(host->hold(5, 1), 0);	/* nobody's */
+	inside(hold_it);
+	assert_int_equal(held->flags & SF_OPEN, 0);
+	session_hold(held, 1u << 31, true);	/* another plugin's */
+	inside(let_it_go);
+	assert_int_equal(held->flags & SF_OPEN, 0);
+	session_hold(held, 1u << 31, false);
+	assert_int_equal(held->flags & SF_OPEN, SF_OPEN);
+	/* IPCP comes and goes meanwhile. */
+	inside(hold_it);
+	session_network_down(held);
+	inside(let_it_go);
+	assert_int_equal(held->flags & SF_OPEN, 0);
+	inside(hold_it);
+	session_network_up(held);
+	assert_int_equal(held->flags & SF_OPEN, 0);
+	/* Who is gone holds nobody. */
+	assert_true(plugin_remove("answer", err, sizeof(err)));
+	assert_int_equal(held->flags & SF_OPEN, SF_OPEN);
+	/* Nor is it lost when the process ends. */
+	session_hold(held, 1, true);
+	sessions_settle("a restart");
+	assert_false(held->dying);
+	assert_int_equal(held->flags & SF_OPEN, SF_OPEN);
+}
+
 /* --- the garden ------------------------------------------------------------- */
 
 static void
@@ -786,6 +836,7 @@ main(void)
 		TEST(test_changes),
 		TEST(test_a_slave_changes_nothing),
 		TEST(test_ending),
+		TEST(test_hold),
 		TEST(test_garden),
 		TEST(test_garden_address),
 		TEST(test_account_add),
