@@ -245,7 +245,8 @@ test_autothrottle(void **state)
 	static const char *const rubbish[] = { "", " ", "fast", "-1", "+1",
 	    "1e3", "512k", "0x10", "100000001", "99999999999999999999999",
 	    "in", "in fast", "in 1 out", "up 5", "in 1 2", "1 2", "in1",
-	    "in 1 out 2 x", "yes 5", "input 5 outputs 6" };
+	    "in 1 out 2 x", "yes 5", "/512", "512/", "512/x", "1/2/3",
+	    "input 5 outputs 6" };
 
 	(void)state;
 	load("autothrottle");
