@@ -136,6 +136,7 @@ do_help(struct request *q)
 static const struct { const char *word, *module; } module_words[] = {
 	{ "garden", "garden" },
 	{ "ungarden", "garden" },
+	{ "build-garden", "garden" },
 	{ "drop", "sessionctl" },
 	{ "kill", "sessionctl" },
 	{ "throttle", "throttlectl" },

@@ -12,6 +12,8 @@ import hashlib
 import os
 import re
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -20,6 +22,8 @@ import daemon as daemon_module
 import net as net_module
 from freeradius import octets
 from net import INET_ADDR, LNS_ADDR, PEER_ADDR, TcpSource, wait_for
+from terminal import Terminal
+from test_garden import EVERYTHING, NSCTL, PORTAL, plugin_dir  # noqa: F401
 
 pytestmark = pytest.mark.guest
 
@@ -398,3 +402,118 @@ def test_no_packet_is_larger_than_the_mru_the_subscriber_asked_for(
     check_transfer(net, guest, 1024 * 1024)
     guest.hangup()
     check_billing(server, guest)
+
+
+# -- the walled garden
+
+class Names:
+    """A name server: every name is the portal's."""
+
+    def __init__(self, net):
+        self.socket = net.inet.socket()
+        self.socket.bind((PORTAL, 53))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        address = socket.inet_aton(PORTAL)
+        while True:
+            try:
+                query, who = self.socket.recvfrom(2048)
+            except OSError:
+                return
+            if who is None:
+                return
+            end = query.index(b"\0", 12) + 5
+            found = query[end - 4:end - 2] == b"\0\1"       # type A
+            self.socket.sendto(
+                query[:2] + b"\x85\x80\0\1\0" + bytes([found]) +
+                b"\0\0\0\0" + query[12:end] + (
+                    b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + address
+                    if found else b""), who)
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+
+@pytest.fixture
+def portal(net, tmp_path):
+    """What build-garden leads to: names, and a page that tells."""
+    net.inet.ip("addr add %s/32 dev lo" % PORTAL)
+    net.lns.ip("route add %s via %s" % (PORTAL, INET_ADDR))
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "index.html").write_text("please pay\n")
+    web = net.inet.start(
+        ["/usr/bin/python3", "-m", "http.server", "--bind", PORTAL,
+         "--directory", str(tmp_path / "www"), "80"], str(tmp_path / "web"))
+    names = Names(net)
+    wait_for("the portal", 10, lambda: net.inet.run(
+        "ss", "-Hlnt", "sport = :80").strip())
+    yield web
+    names.close()
+    web.stop(5)
+    net.inet.ip("addr del %s/32 dev lo" % PORTAL)
+    net.lns.ip("route del %s" % PORTAL)
+
+
+def garden_flag(net):
+    terminal = Terminal(net.lns)
+    try:
+        rows = [line.split() for line in
+                terminal.run("show session").splitlines()]
+    finally:
+        terminal.close()
+    return rows[1][rows[0].index("G")]
+
+
+@ours_only
+def test_who_is_refused_lives_in_the_garden(
+        net, guest, daemon, radius, portal, plugin_dir):  # noqa: F811
+    server = radius(USERS)
+    lns = daemon(config=with_radius(server, plugin_dir=plugin_dir),
+                 lines=["load plugin garden"],
+                 files={"build-garden": EVERYTHING})
+    lns.wait_log("the walled garden is built", 30)
+    guest.dial(USER, "not the password", "pap")
+    own, _ = guest.wait_up()
+    assert garden_flag(net) == "Y"
+    # Whoever is asked for by name or by address, it is the portal.
+    for where in "198.51.100.7", INET_ADDR:
+        assert guest.check("wget -q -O - http://%s/" % where) == \
+            "please pay\n"
+    guest.check("cp /etc/ppp/resolv.conf /etc/resolv.conf")
+    assert PORTAL in guest.check("nslookup www.example.com 10.99.2.53")
+    assert guest.check("wget -q -O - http://www.example.com/") == \
+        "please pay\n"
+    assert guest.ping("198.51.100.7", 3) == 3
+    # Nothing else gets anywhere.
+    sink = TcpSource(net.inet, 5003, b"free")
+    try:
+        assert "free" not in guest.run("nc -w 2 %s 5003 </dev/null" %
+                                       INET_ADDR)
+        text = net.lns.run("iptables", "-t", "nat", "-L", "garden", "-nvx")
+        assert re.search(r"^ +[1-9]\d* +\d+ DNAT .*dpt:80 ", text, re.M)
+        assert re.search(r"^ +[1-9]\d* +\d+ DNAT .*to:0.0.0.0", text, re.M)
+        assert server.ledger(USER) == []
+
+        net.lns.run(NSCTL, "127.0.0.1", "ungarden", "1")
+        assert garden_flag(net) == "N"
+        wait_for("the Start", 10, lambda: server.ledger(USER, "Start"))
+        assert guest.check("nc -w 5 %s 5003 </dev/null" % INET_ADDR) == "free"
+    finally:
+        sink.close()
+    assert guest.ping(INET_ADDR, 3) == 3
+    guest.hangup()
+    server.wait_ledger(1, USER, "Stop")
+    records = server.ledger(USER)
+    assert [r["Acct-Status-Type"] for r in records] == ["Start", "Stop"]
+    assert {r["Framed-IP-Address"] for r in records} == {own}
+    # Counted from when it was let out.
+    sent, received = guest.sent_received()
+    billed = octets(records[1])
+    assert 0 < billed[0] < sent and 0 < billed[1] < received
+    assert lns.quit() == 0
+    assert "garden" not in net.lns.run("iptables", "-t", "nat", "-S")
