@@ -8,9 +8,8 @@
  * stopped, killed, cut off and lied to in any order, and minutes pass in a
  * blink.
  *
- * In place of tunnels and sessions is a chain: each change is a number, and
- * the state is a digest of all numbers so far.  Members agree if theirs are
- * equal.
+ * In place of tunnels and sessions is a chain (cluster_fakes.h): members agree
+ * if theirs are equal.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,22 +25,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bgp.h"
 #include "cluster.h"
-#include "cluster_forward.h"
+#include "cluster_fakes.h"
 #include "cluster_link.h"
 #include "cluster_wire.h"
 #include "counters.h"
-#include "icmp.h"
 #include "l2tpns.h"
-#include "log.h"
-#include "loop.h"
-#include "plugins.h"
-#include "replica.h"
-#include "state.h"
 #include "timer.h"
-
-struct l2tpns lns;
 
 #define SECRET		"a secret of the cluster"
 #define INTERVAL	500		/* ms, as configured below */
@@ -67,11 +57,9 @@ struct order_msg {
 struct report {
 	struct cluster_status status;
 	struct counters counters;
-	uint64_t chain, chained;	/* the state, and how many changes */
+	struct fake fake;
 	bool is_master;			/* lns.master */
 	bool left;			/* what cluster_leave() said */
-	unsigned int walks, promotions, demotions, restored, told_master,
-	    told_slave, garps, forwarded;
 };
 
 struct reply_msg {
@@ -82,146 +70,13 @@ struct reply_msg {
 	uint8_t buf[CW_DATAGRAM_MAX];
 };
 
-/* --- a member: what cluster.c stands on ------------------------------------ */
+/* --- a member: the puppet ---------------------------------------------------- */
 
 static int wire = -1;			/* to the other side */
-static uint64_t now;
-static struct timer *timers;
-static struct loop_hook *before, *after;
 static struct report mine;
-static uint32_t address;		/* 0: no interface */
-static uint32_t own;
 
-uint64_t
-timer_now(void)
-{
-	return now;
-}
-
-time_t
-timer_wall(void)
-{
-	return (time_t)(1700000000 + now / 1000);
-}
-
-uint64_t
-timer_usec(void)
-{
-	return now * 1000;
-}
-
-void
-timer_disarm(struct timer *t)
-{
-	if (t->prev == NULL)
-		return;
-	*t->prev = t->next;
-	if (t->next != NULL)
-		t->next->prev = t->prev;
-	t->prev = NULL;
-}
-
-void
-timer_arm(struct timer *t, uint64_t ms)
-{
-	timer_disarm(t);
-	t->due = now + ms;
-	t->next = timers;
-	if (t->next != NULL)
-		t->next->prev = &t->next;
-	t->prev = &timers;
-	timers = t;
-}
-
-static void
-fire_due(void)
-{
-	struct timer *t, *next;
-
-	for (t = timers; t != NULL; t = next) {
-		next = t->next;
-		if (t->due <= now) {
-			timer_disarm(t);
-			t->fire(t);
-		}
-	}
-}
-
-void
-loop_before_timers(struct loop_hook *hook)
-{
-	before = hook;
-}
-
-void
-loop_at_turn_end(struct loop_hook *hook)
-{
-	after = hook;
-}
-
-void
-log_line(enum log_level level, uint32_t tid, uint32_t sid, const char *fmt, ...)
-{
-	va_list ap;
-
-	(void)level, (void)tid, (void)sid;
-	if (getenv("CLUSTER_TEST_LOG") == NULL)
-		return;
-	fprintf(stderr, "%8llu %u: ", (unsigned long long)now % 100000000,
-	    own & 255);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-}
-
-void
-log_limited(struct log_limit *l, enum log_level level, uint32_t tid,
-    uint32_t sid, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	if (now < l->next)
-		return;
-	l->next = now + 1000;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_line(level, tid, sid, "%s", text);
-}
-
-void (*link_input)(uint32_t from, bool group, const uint8_t *buf, size_t len);
-void (*link_idle)(void);
-
-bool
-link_open(char *err, size_t errlen)
-{
-	snprintf(err, errlen, "no such interface");
-	address = lns.config.cluster_interface[0] != '\0' ? own : 0;
-	return address != 0;
-}
-
-void
-link_close(void)
-{
-	address = 0;
-}
-
-uint32_t
-link_address(void)
-{
-	return address;
-}
-
-bool
-link_changed(void)
-{
-	return lns.config.cluster_interface[0] == '\0';
-}
-
-bool
-link_send(uint32_t to, const void *buf, size_t len)
+static bool
+send_out(uint32_t to, const void *buf, size_t len)
 {
 	static struct reply_msg m;
 
@@ -230,196 +85,6 @@ link_send(uint32_t to, const void *buf, size_t len)
 	return send(wire, &m, sizeof(m), 0) == sizeof(m);
 }
 
-/* --- a member: what stands on cluster.c ------------------------------------ */
-
-static bool walk_wanted, up_to_date, walking;
-
-static uint64_t
-link_on(uint64_t chain, uint64_t n)
-{
-	return (chain ^ n) * UINT64_C(0x100000001b3) + n;
-}
-
-static size_t
-chain_record(uint8_t *buf, size_t size)
-{
-	struct wr w = wr_init(buf, size);
-
-	wr_u64(&w, mine.chain);
-	wr_u64(&w, mine.chained);
-	return wr_done(&w);
-}
-
-void
-replica_init(void)
-{
-}
-
-void
-replica_exit(void)
-{
-}
-
-void
-replica_walk(void)
-{
-	mine.walks++;
-	walk_wanted = true;
-}
-
-void
-replica_drain(void)
-{
-	uint8_t buf[16];
-
-	if (!walk_wanted)
-		return;
-	walk_wanted = false;
-	cluster_stream(CLUSTER_WALK_BEGIN, NULL, 0);
-	cluster_stream(CLUSTER_SESSION, buf, chain_record(buf, sizeof(buf)));
-	cluster_stream(CLUSTER_WALK_END, NULL, 0);
-}
-
-/* The number after each change is checked: a lost one would be noticed. */
-bool
-replica_record(enum cluster_record type, struct rd *body)
-{
-	uint64_t n;
-
-	switch (type) {
-	case CLUSTER_WALK_BEGIN:
-		walking = true;
-		return true;
-	case CLUSTER_WALK_END:
-		up_to_date = walking;
-		return true;
-	case CLUSTER_SESSION:
-		mine.chain = rd_u64(body);
-		mine.chained = rd_u64(body);
-		return rd_done(body);
-	case CLUSTER_TUNNEL:
-		n = rd_u64(body);
-		if (up_to_date && n != mine.chained)
-			return false;
-		mine.chain = link_on(mine.chain, n);
-		mine.chained = n + 1;
-		return !body->bad;
-	default:
-		return false;
-	}
-}
-
-void
-replica_lost(void)
-{
-	up_to_date = walking = false;
-}
-
-bool
-replica_up_to_date(void)
-{
-	return up_to_date;
-}
-
-void
-replica_promote(void)
-{
-	walk_wanted = up_to_date = false;
-}
-
-void
-replica_demote(void)
-{
-	up_to_date = false;
-}
-
-static void
-change(bool large)
-{
-	static uint8_t buf[CLUSTER_RECORD_MAX];
-	struct wr w = wr_init(buf, sizeof(buf));
-
-	if (!lns.master)
-		return;
-	wr_u64(&w, mine.chained);
-	wr_zero(&w, large ? CLUSTER_RECORD_MAX - 8 : 40);
-	mine.chain = link_on(mine.chain, mine.chained++);
-	cluster_count_change();
-	cluster_stream(CLUSTER_TUNNEL, buf, wr_done(&w));
-}
-
-void
-cluster_forward_init(void)
-{
-}
-
-void
-cluster_forward_exit(void)
-{
-}
-
-void
-cluster_forward_settle(void)
-{
-	assert_false(lns.master);
-}
-
-void
-cluster_forward_record(uint32_t from, enum cluster_record type,
-    struct rd *body)
-{
-	(void)from, (void)type, (void)body;
-	mine.forwarded++;
-}
-
-void
-bgp_raise(bool up)
-{
-	assert_true(up != mine.status.routes);
-}
-
-bool
-bgp_configured(void)
-{
-	return false;
-}
-
-bool
-garp_send(uint32_t addr, uint32_t near, char *err, size_t errlen)
-{
-	(void)addr, (void)near;
-	snprintf(err, errlen, "not here");
-	mine.garps++;
-	return false;
-}
-
-void
-state_take_over(void)
-{
-	mine.restored++;
-}
-
-void
-state_discard(const char *path)
-{
-	(void)path;
-}
-
-void
-plugins_become_master(void)
-{
-	mine.told_master++;
-}
-
-void
-plugins_become_slave(uint32_t master)
-{
-	(void)master;
-	mine.told_slave++;
-}
-
-/* --- a member: the puppet's strings ----------------------------------------- */
-
 static void
 report(void)
 {
@@ -427,6 +92,7 @@ report(void)
 
 	cluster_status(&mine.status);
 	mine.counters = counters;
+	mine.fake = fake;
 	mine.is_master = lns.master;
 	m = (struct reply_msg){ .done = true, .report = mine };
 	(void)!send(wire, &m, sizeof(m), 0);
@@ -435,12 +101,10 @@ report(void)
 static void
 obey(const struct order_msg *o)
 {
-	now = o->now;
+	fake_now = o->now;
 	switch (o->order) {
 	case O_TURN:
-		before->run();
-		fire_due();
-		after->run();
+		fake_turn();
 		break;
 	case O_INPUT:
 		link_input(o->from, o->group, o->buf, o->len);
@@ -448,8 +112,8 @@ obey(const struct order_msg *o)
 		break;
 	case O_CHANGE:
 		for (uint32_t n = 0; n < o->from; n++)
-			change(o->group);
-		after->run();
+			fake_change(o->group);
+		fake_turn();
 		break;
 	case O_LEAVE:
 		mine.left = cluster_leave();
@@ -458,7 +122,6 @@ obey(const struct order_msg *o)
 		strcpy(lns.config.cluster_interface, o->from ? "eth0" : "");
 		break;
 	}
-	cluster_status(&mine.status);
 }
 
 static void __attribute__((noreturn))
@@ -466,8 +129,9 @@ be_member(uint32_t addr, uint64_t start)
 {
 	static struct order_msg o;
 
-	own = addr;
-	now = start;
+	fake_address = addr;
+	fake_now = start;
+	fake_send = send_out;
 	lns.start = timer_wall();
 	cluster_init();
 	report();
@@ -737,8 +401,8 @@ assert_agreed(void)
 	for (int i = 0; i < MEMBERS; i++) {
 		if (member[i].pid == 0 || member[i].stopped)
 			continue;
-		assert_int_equal(member[i].r.chained, member[m].r.chained);
-		assert_true(member[i].r.chain == member[m].r.chain);
+		assert_int_equal(member[i].r.fake.chained, member[m].r.fake.chained);
+		assert_true(member[i].r.fake.chain == member[m].r.fake.chain);
 		assert_int_equal(member[i].r.status.changes,
 		    member[m].r.status.changes);
 	}
@@ -839,20 +503,22 @@ first_of_all(void **state)
 	assert_int_equal(masters(), 0);
 	pass(100);
 	assert_int_equal(the_master(), 0);
-	assert_int_equal(member[0].r.restored, 1);
-	assert_int_equal(member[0].r.told_master, 1);
+	assert_int_equal(member[0].r.fake.restored, 1);
+	assert_int_equal(member[0].r.fake.told_master, 1);
 	assert_true(member[0].r.status.routes);
 	pass(5000);
-	assert_int_equal(member[0].r.garps, 3);
+	assert_int_equal(member[0].r.fake.garps, 3);
 	start(1);
 	assert_in_range(settle(3000), 1, 1000);
-	assert_int_equal(member[1].r.restored, 0);
-	assert_int_equal(member[1].r.told_slave, 1);
+	assert_int_equal(member[1].r.fake.restored, 0);
+	assert_int_equal(member[1].r.fake.told_slave, 1);
 	assert_int_equal(the_master(), 0);
 	pass(100);
 	assert_true(member[1].r.status.routes);
 	pass(2500);
 	assert_false(member[0].r.status.routes);
+	assert_false(member[0].r.fake.routes);
+	assert_true(member[1].r.fake.routes);
 	/* Without slaves the packets have to come to him. */
 	kill_9(1);
 	pass(2100);
@@ -871,13 +537,13 @@ all_at_once(void **state)
 	assert_in_range(settle(3000), 1490, 1800);
 	/* As old as each other: the highest address. */
 	assert_int_equal(the_master(), 3);
-	assert_int_equal(member[3].r.restored, 0);
+	assert_int_equal(member[3].r.fake.restored, 0);
 	assert_int_equal(two_masters, 0);
 	pass(3000);
 	assert_agreed();
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(member[i].r.walks, 0);
-	assert_in_range(member[3].r.walks, 1, 2);
+		assert_int_equal(member[i].r.fake.walks, 0);
+	assert_in_range(member[3].r.fake.walks, 1, 2);
 }
 
 static void
@@ -914,14 +580,14 @@ master_dies(void **state)
 			pass(dice(40));
 		}
 		pass(2 * STEP);
-		chain = member[old].r.chain;
+		chain = member[old].r.fake.chain;
 		died = clock_ms;
 		kill_9(old);
 		while (masters() == 0)
 			step();
 		assert_in_range(clock_ms - died, TIMEOUT - INTERVAL - STEP,
 		    TIMEOUT + 500);
-		assert_true(member[the_master()].r.chain == chain);
+		assert_true(member[the_master()].r.fake.chain == chain);
 		settle(5000);
 		assert_agreed();
 		assert_int_equal(two_masters, 0);
@@ -964,7 +630,7 @@ goodbye(void **state)
 		step();
 	assert_in_range(clock_ms - left, STEP, 200);
 	assert_int_equal(the_master(), 1);
-	assert_int_equal(member[1].r.chained, 100);
+	assert_int_equal(member[1].r.fake.chained, 100);
 	/* For some seconds it goes on to hand over what still comes. */
 	pass(3000);
 	assert_int_equal(member[0].r.status.master, ADDR(1));
@@ -999,7 +665,7 @@ restarted_at_once(void **state)
 	start(0);
 	assert_in_range(settle(5000), 1, 1000);
 	assert_int_equal(the_master(), 1);
-	assert_int_equal(member[1].r.chained, 10);
+	assert_int_equal(member[1].r.fake.chained, 10);
 	assert_agreed();
 }
 
@@ -1027,13 +693,13 @@ stopped(void **state)
 				order(the_master(), O_CHANGE, 1, false);
 		}
 		before_it = masters() == 1 ?
-		    member[the_master()].r.chained : 0;
+		    member[the_master()].r.fake.chained : 0;
 		member[old].stopped = false;
 		settle(5000);
 		pass(500);
 		assert_int_equal(masters(), 1);
 		assert_in_range(two_masters, 0, INTERVAL);
-		assert_true(member[the_master()].r.chained >= before_it);
+		assert_true(member[the_master()].r.fake.chained >= before_it);
 		assert_agreed();
 	}
 }
@@ -1093,13 +759,13 @@ partition(void **state)
 	assert_true(member[0].r.is_master);
 	assert_true(member[0].r.status.routes);
 	assert_true(member[1].r.is_master);
-	chain = member[1].r.chain;
+	chain = member[1].r.fake.chain;
 	cut_off(0, false);
 	two_masters = 0;
 	settle(5000);
 	assert_int_equal(the_master(), 1);
 	assert_in_range(two_masters, 0, INTERVAL + 200);
-	assert_true(member[1].r.chain == chain);
+	assert_true(member[1].r.fake.chain == chain);
 	assert_agreed();
 	/* And the other way round: this time the lonely one has them. */
 	cut_off(1, true);
@@ -1107,11 +773,11 @@ partition(void **state)
 		pass(100);
 		order(1, O_CHANGE, 2, false);
 	}
-	chain = member[1].r.chain;
+	chain = member[1].r.fake.chain;
 	cut_off(1, false);
 	settle(5000);
 	assert_int_equal(the_master(), 1);
-	assert_true(member[1].r.chain == chain);
+	assert_true(member[1].r.fake.chain == chain);
 	assert_agreed();
 }
 
@@ -1210,7 +876,7 @@ bad_network(void **state)
 	assert_agreed();
 	assert_true(member[0].r.counters.cluster_resent > 100);
 	/* Gaps were filled, not walked over. */
-	assert_in_range(member[0].r.walks, 1, 10);
+	assert_in_range(member[0].r.fake.walks, 1, 10);
 }
 
 /* What the master has no longer cannot be asked for. */
@@ -1253,12 +919,12 @@ nobody_followed(void **state)
 	pass(6000);
 	order(0, O_CHANGE, 10, false);
 	pass(100);
-	assert_int_equal(member[1].r.chained, 0);
+	assert_int_equal(member[1].r.fake.chained, 0);
 	cut[1][0] = false;
 	settle(5000);
 	pass(500);
 	assert_agreed();
-	assert_int_equal(member[1].r.chained, 10);
+	assert_int_equal(member[1].r.fake.chained, 10);
 }
 
 static void
@@ -1322,8 +988,8 @@ play_again(const struct packet *list)
 		if (member[i].pid == 0)
 			continue;
 		promoted[i] = member[i].r.counters.cluster_promoted;
-		walks[i] = member[i].r.walks;
-		chained = member[master].r.chained;
+		walks[i] = member[i].r.fake.walks;
+		chained = member[master].r.fake.chained;
 	}
 	for (const struct packet *p = list; p != NULL; p = p->next) {
 		from = ADDR(p->from);
@@ -1342,8 +1008,8 @@ play_again(const struct packet *list)
 		assert_int_equal(member[i].r.counters.cluster_promoted,
 		    promoted[i]);
 		assert_int_equal(member[i].r.counters.cluster_lost, 0);
-		assert_int_equal(member[i].r.walks, walks[i]);
-		assert_int_equal(member[i].r.chained, chained);
+		assert_int_equal(member[i].r.fake.walks, walks[i]);
+		assert_int_equal(member[i].r.fake.chained, chained);
 		assert_true(i == master || member[i].r.status.up_to_date);
 	}
 }
@@ -1474,8 +1140,8 @@ two_secrets(void **state)
 	assert_true(member[0].r.counters.cluster_forged > 10);
 	order(1, O_CHANGE, 5, false);
 	pass(100);
-	assert_int_equal(member[0].r.chained, 5);
-	assert_int_equal(member[2].r.chained, 0);
+	assert_int_equal(member[0].r.fake.chained, 5);
+	assert_int_equal(member[2].r.fake.chained, 0);
 }
 
 /* One secret, but another bind_address: not ours. */
