@@ -79,3 +79,4 @@ cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
 plugin_host_test_OBJS = $(plugins_test_OBJS)
 replica_test_OBJS = $(state_test_OBJS)
 replica_test_LIBS = -Wl,--wrap=cluster_stream,--wrap=cluster_flush,--wrap=cluster_followed,--wrap=cluster_count_change,--wrap=cluster_master,--wrap=cluster_send,--wrap=cluster_address
+bgp_wire_test_OBJS = bgp_wire.o
