@@ -353,7 +353,7 @@ bgp_exit(void)
 	for (size_t i = 0; i < npeers; i++)
 		bgp_peer_free(peers[i].bgp, CEASE_SHUTDOWN);
 	npeers = 0;
-	running = false;
+	running = suspended = retired = false;
 	bgp_farewell_end();
 	rib_clear();
 }

@@ -17,7 +17,7 @@ build='gcc make pkg-config libc6-dev libmnl-dev nettle-dev libcli-dev
 demo='iproute2 iputils-ping netcat-openbsd'
 check='g++ clang libclang-rt-14-dev libcmocka-dev procps python3 python3-pytest
 	python3-scapy python3-seccomp freeradius freeradius-utils iptables ipset conntrack nftables tcpdump
-	tshark iperf3 inetutils-telnet qemu-system-x86 ethtool
+	tshark iperf3 inetutils-telnet qemu-system-x86 ethtool bird2 frr
 	libpam0g libpcap0.8 libssl3 libsystemd0'
 
 usage() {

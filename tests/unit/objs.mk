@@ -80,3 +80,6 @@ plugin_host_test_OBJS = $(plugins_test_OBJS)
 replica_test_OBJS = $(state_test_OBJS)
 replica_test_LIBS = -Wl,--wrap=cluster_stream,--wrap=cluster_flush,--wrap=cluster_followed,--wrap=cluster_count_change,--wrap=cluster_master,--wrap=cluster_send,--wrap=cluster_address
 bgp_wire_test_OBJS = bgp_wire.o
+BGP_OBJS = bgp.o bgp_peer.o bgp_rib.o bgp_wire.o config.o counters.o digest.o log.o loop.o lpm.o timer.o
+bgp_test_OBJS = $(BGP_OBJS)
+fuzz_bgp_OBJS = $(BGP_OBJS)
