@@ -499,12 +499,12 @@ run_sessions(void)
 	if (settled < L.o.sessions)
 		return;
 	L.all_up_at = L.now;
+	report_addresses();	/* whoever waits for "all up" reads it then */
 	if (L.o.until_up && L.up == L.o.sessions)
 		printf("all up\n");
 	else if (L.o.until_up)
 		printf("up %u of %u\n", L.up, L.o.sessions);
 	fflush(stdout);
-	report_addresses();
 	run_set(RUN_HOLD);
 }
 
