@@ -781,14 +781,10 @@ plugin_init(struct pluginfuncs *funcs)
 		    "iptables");
 		return 0;
 	}
-	count_in = host->counter("garden_in", "addresses that came into the "
-	    "walled garden");
-	count_out = host->counter("garden_out", "addresses that left the "
-	    "walled garden");
-	count_children = host->counter("garden_children", "programs run for "
-	    "the walled garden");
-	count_failures = host->counter("garden_failures", "programs run for "
-	    "the walled garden that failed");
+	count_in = host->counter("in", "sessions taken into the garden");
+	count_out = host->counter("out", "sessions that left it");
+	count_children = host->counter("programs", "programs that were run");
+	count_failures = host->counter("failures", "programs that failed");
 	return 1;
 }
 
@@ -931,8 +927,8 @@ control_session(struct param_control *data, bool in)
 	}
 	s = host->find_session(word);
 	if (s == 0 || !host->get_session(s, &p, sizeof(p))) {
-		host->control_answer(data, 1, "%s", is_number(word) ?
-		    "Session not connected" : "User not connected");
+		host->control_answer(data, 1, "%s not connected: %s",
+		    is_number(word) ? "Session" : "User", word);
 		return;
 	}
 	if (in && !is_working()) {

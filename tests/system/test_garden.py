@@ -388,9 +388,10 @@ def test_the_other_example(net, garden):
 
 def test_nsctl_says_what_is_wrong(garden):
     one = garden()
-    assert one.nsctl("garden", "17") == (1, "nsctl: Session not connected\n")
+    assert one.nsctl("garden", "17") == (
+        1, "nsctl: Session not connected: 17\n")
     assert one.nsctl("ungarden", "jane") == (
-        1, "nsctl: User not connected\n")
+        1, "nsctl: User not connected: jane\n")
     assert one.nsctl("garden")[0] != 0
     status, text = one.nsctl("help")
     assert status == 0 and "ungarden USER|SID" in text
@@ -523,7 +524,7 @@ def many(net, one, sessions, rate, tunnels, name):
     _, late = come_beside(one, bad, sessions, rate, tunnels)
     stall = peek.longest_stall(one.lns.pid)
     lots = connections(net, bad.addresses[0], 200)
-    counted = re.findall(r"garden_\w+ +\d+",
+    counted = re.findall(r"garden\.\w+ +\d+",
                          Terminal(net.lns).run("show counters"))
     sim.quote(name, {
         "sessions": sessions, "rate": rate, "stall_ms": stall / 1e3,

@@ -555,9 +555,9 @@ test_control(void **state)
 	control("garden", NULL);
 	assert_true(answer_is_error);
 	control("garden", "77");
-	assert_string_equal(answer, "Session not connected");
+	assert_string_equal(answer, "Session not connected: 77");
 	control("ungarden", "jane");
-	assert_string_equal(answer, "User not connected");
+	assert_string_equal(answer, "User not connected: jane");
 	assert_true(answer_is_error);
 	login(1, 1);
 	up(1);
