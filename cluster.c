@@ -37,6 +37,7 @@
 #include "cluster_link.h"
 #include "cluster_member.h"
 #include "digest.h"
+#include "forward.h"
 #include "icmp.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -88,9 +89,9 @@ static struct ratelimit echoes;
 static struct timer ticker;
 
 static void tick(struct timer *);
-static void turn_begins(void), turn_ends(void);
+static void turn_begins(void), replicate(void);
 static struct loop_hook begin_hook = { .run = turn_begins };
-static struct loop_hook end_hook = { .run = turn_ends };
+static struct loop_hook end_hook = { .run = replicate };
 
 static uint64_t
 interval(void)
@@ -435,6 +436,7 @@ become_slave(const char *why)
 {
 	log_warn("cluster: this server is no longer master: %s", why);
 	COUNT(cluster_demoted);
+	forward_discard();
 	role = CLUSTER_SLAVE;
 	lns.master = false;
 	was_whole = timer_now();
@@ -958,11 +960,20 @@ turn_begins(void)
 		elect_at = least;
 }
 
+/*
+ * At the end of a turn, and in its midst before control messages leave: what
+ * LACs are about to hear, the others hear first.  Unless it is too late for
+ * all of it, as the process was stopped within this turn.
+ */
 static void
-turn_ends(void)
+replicate(void)
 {
 	if (role != CLUSTER_MASTER)
 		return;
+	if (is_stale_master(timer_usec() / 1000)) {
+		become_slave("the others have heard nothing for the time-out");
+		return;
+	}
 	replica_drain();
 	cluster_flush();
 }
@@ -973,7 +984,8 @@ drop_silent(void)
 	struct member *m = NULL;
 
 	while ((m = member_next(m)) != NULL) {
-		if (since(m->heard) <= timeout())
+		if (since(m->heard) <= ((m->state.flags & CW_LEAVING) != 0 ?
+		    2 * interval() : timeout()))
 			continue;
 		log_warn("cluster: " ADDR_FMT " is gone: not heard for %" PRIu64
 		    " ms", ADDR(m->addr), since(m->heard));
@@ -1099,10 +1111,15 @@ cluster_init(void)
 	digest_random(&epoch, sizeof(epoch));
 	number = changes = 0;
 	started = beat_sent = timer_now();
-	last_turn = 0;
+	beat_at = last_turn = elect_at = master_heard = was_whole = 0;
+	master = 0;
+	leaving = routes = followed = false;
+	master_gone = was_up_to_date = has_followed = false;
+	garps_left = 0;
 	echoes.key = digest_random_u32();
 	link_input = input;
 	link_idle = idle;
+	forward_before_control = replicate;
 	ticker.fire = tick;
 	loop_before_timers(&begin_hook);
 	loop_at_turn_end(&end_hook);
@@ -1144,7 +1161,7 @@ cluster_leave(void)
 	if (role == CLUSTER_MASTER) {
 		if (!somebody_goes_on())
 			return false;
-		turn_ends();
+		replicate();
 		leaving = true;
 		become_slave("it is about to end");
 	}
@@ -1166,6 +1183,7 @@ cluster_exit(void)
 		say_goodbye();
 	}
 	timer_disarm(&ticker);
+	forward_before_control = NULL;
 	link_close();
 	cluster_forward_exit();
 	replica_exit();

@@ -88,6 +88,12 @@ static struct {
 /* --- out ---------------------------------------------------------------- */
 
 void
+forward_discard(void)
+{
+	lac_discard();
+}
+
+void
 forward_flush(void)
 {
 	lac_settle();

@@ -65,6 +65,12 @@ bool forward_handed_lac(const struct peer *, const uint8_t *buf, size_t len);
 bool forward_handed_tun(const uint8_t *ip, size_t len);
 
 /*
+ * Forgets what is queued for LACs: whoever queued it had been master for the
+ * last time, and did not know.
+ */
+void forward_discard(void);
+
+/*
  * Runs before control messages leave that were queued since the last time, and
  * never while one is being worked on: others are told first what they say.
  */

@@ -52,6 +52,7 @@ bool lac_put_copy(const struct peer *, const void *buf, size_t len,
 bool lac_owns(const void *buf);
 
 void lac_flush(void);
+void lac_discard(void);
 
 /* Between two packets: forward_before_control(), if there is reason. */
 void lac_settle(void);

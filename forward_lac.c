@@ -499,6 +499,12 @@ lac_flush(void)
 		return;
 	make_messages();
 	send_messages();
+	lac_discard();
+}
+
+void
+lac_discard(void)
+{
 	q.nframes = q.ndests = 0;
 	q.recent = 0;
 	memset(q.bucket, 0, sizeof(q.bucket));

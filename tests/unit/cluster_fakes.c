@@ -12,6 +12,7 @@
 #include "cluster_forward.h"
 #include "cluster_link.h"
 #include "cluster_wire.h"
+#include "forward.h"
 #include "icmp.h"
 #include "l2tpns.h"
 #include "log.h"
@@ -23,7 +24,7 @@
 
 struct l2tpns lns;
 struct fake fake;
-uint64_t fake_now;
+uint64_t fake_now, fake_late;
 uint32_t fake_address;
 bool (*fake_send)(uint32_t to, const void *buf, size_t len);
 
@@ -48,7 +49,7 @@ timer_wall(void)
 uint64_t
 timer_usec(void)
 {
-	return fake_now * 1000;
+	return (fake_now + fake_late) * 1000;
 }
 
 void
@@ -283,6 +284,14 @@ fake_change(bool large)
 	fake.chain = link_on(fake.chain, fake.chained++);
 	cluster_count_change();
 	cluster_stream(CLUSTER_TUNNEL, buf, wr_done(&w));
+}
+
+void (*forward_before_control)(void);
+
+void
+forward_discard(void)
+{
+	fake.discarded++;
 }
 
 void

@@ -17,11 +17,12 @@ struct fake {
 	uint64_t chain, chained;	/* the state, and how many changes */
 	bool routes;			/* told to BGP */
 	unsigned int walks, restored, told_master, told_slave, garps,
-	    forwarded;
+	    forwarded, discarded;
 };
 extern struct fake fake;
 
 extern uint64_t fake_now;		/* ms */
+extern uint64_t fake_late;		/* ms, since the turn began */
 extern uint32_t fake_address;		/* on cluster_interface, if it has a
 					 * name */
 extern bool (*fake_send)(uint32_t to, const void *buf, size_t len);

@@ -42,7 +42,7 @@
 
 /* --- what the two sides tell each other ------------------------------------ */
 
-enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK };
+enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK, O_LATE };
 
 struct order_msg {
 	enum order order;
@@ -117,6 +117,11 @@ obey(const struct order_msg *o)
 		break;
 	case O_LEAVE:
 		mine.left = cluster_leave();
+		break;
+	case O_LATE:
+		fake_late = o->from;
+		fake_turn();
+		fake_late = 0;
 		break;
 	case O_LINK:
 		strcpy(lns.config.cluster_interface, o->from ? "eth0" : "");
@@ -721,6 +726,23 @@ stale_master_wakes(void **state)
 	assert_int_equal(the_master(), 1);
 }
 
+/* Stopped in the midst of a turn: what it was about to say is not said. */
+static void
+stopped_within_a_turn(void **state)
+{
+	(void)state;
+	three();
+	order(0, O_CHANGE, 5, false);
+	order(0, O_LATE, TIMEOUT - INTERVAL - 100, false);
+	assert_true(member[0].r.is_master);
+	order(0, O_LATE, TIMEOUT, false);
+	assert_false(member[0].r.is_master);
+	assert_int_equal(member[0].r.fake.discarded, 1);
+	settle(3000);
+	assert_int_equal(two_masters, 0);
+	assert_int_equal(member[the_master()].r.fake.chained, 5);
+}
+
 /* A slave that was stopped has heard nobody, but nobody is dead. */
 static void
 stopped_slave(void **state)
@@ -1200,6 +1222,7 @@ main(void)
 		T(restarted_at_once),
 		T(stopped),
 		T(stale_master_wakes),
+		T(stopped_within_a_turn),
 		T(stopped_slave),
 		T(partition),
 		T(deaf_slave),
