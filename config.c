@@ -1543,25 +1543,6 @@ check_nsctl(const struct config *c, struct config_report *r)
 		    NSCTL_SECRET_GOOD);
 }
 
-/* Somebody waits for something that is not there yet. */
-static void
-check_inactive(const struct config *c, struct config_report *r)
-{
-	static struct config dflt;
-
-	config_defaults(&dflt);
-	for (size_t i = 0; i < config_keys_n; i++) {
-		const struct config_key *k = &config_keys[i];
-		char is[CONFIG_PRINTED], was[CONFIG_PRINTED];
-
-		if (k->when == INACTIVE && strcmp(
-		    config_print(c, k, true, is, sizeof(is)),
-		    config_print(&dflt, k, true, was, sizeof(was))) != 0)
-			config_warn(r, set_at[i], "%s does nothing in this "
-			    "version yet", k->name);
-	}
-}
-
 int
 config_check(const struct config *c, const char *file, config_fault_fn *fault,
     void *arg)
@@ -1584,6 +1565,5 @@ config_check(const struct config *c, const char *file, config_fault_fn *fault,
 	check_cluster(c, &r);
 	check_bgp(c, &r);
 	check_nsctl(c, &r);
-	check_inactive(c, &r);
 	return r.faults;
 }

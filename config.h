@@ -25,8 +25,7 @@ enum config_type {
 
 enum config_when {
 	LIVE,		/* a new value holds at once */
-	RESTART,	/* read at start only */
-	INACTIVE	/* known and checked; nothing acts on it yet */
+	RESTART		/* read at start only */
 };
 
 enum config_tristate { TRI_NO, TRI_AUTO, TRI_YES };
@@ -222,8 +221,7 @@ int config_parse(struct config *, const char *file, char *text, size_t len,
 
 /*
  * Relations between keys (as a hb_timeout too short): faults, as above, with
- * the line that set one of them in what was read last (0: none did).  Keys
- * that are INACTIVE and set get a warning each.
+ * the line that set one of them in what was read last (0: none did).
  */
 int config_check(const struct config *, const char *file, config_fault_fn *,
     void *arg);

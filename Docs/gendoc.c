@@ -69,9 +69,7 @@ static const char config_head[] =
 "| list | `chap` and `pap`, each at most once, in the order of preference |\n"
 "| choice | `no`, `auto` or `yes` |\n"
 "\n"
-"A key takes effect *at once* (also by SIGHUP), *at start* only, or *not\n"
-"yet*: it is known and checked, but what it controls does not exist in this\n"
-"version.\n"
+"A key takes effect *at once* (also by SIGHUP) or *at start* only.\n"
 "\n"
 "## Keys\n"
 "\n";
@@ -97,7 +95,7 @@ static const char config_relations[] =
 "servers that are the same, BGP neighbours without `as_number` or named twice,\n"
 "`peer_address` that is `bind_address`, `nsctl_secret` or `cluster_secret` of\n"
 "under 16 characters, a cluster without `bind_address`,\n"
-"a plugin that could not be loaded (`-t`), a key that takes effect *not yet*.\n"
+"a plugin that could not be loaded (`-t`).\n"
 "\n"
 "### Why CHAP before PAP\n"
 "\n"
@@ -230,12 +228,10 @@ static const char man_head[] =
 ".Pp\n"
 "A key takes effect\n"
 ".Em at once\n"
-".Pq also by Dv SIGHUP ,\n"
+".Pq also by Dv SIGHUP\n"
+"or\n"
 ".Em at start\n"
-"only, or\n"
-".Em not yet :\n"
-"it is known and checked, but what it controls does not exist in this\n"
-"version.\n"
+"only.\n"
 ".Sh KEYS\n"
 ".Bl -tag -width Ds\n";
 
@@ -330,15 +326,7 @@ type_name(enum config_type type)
 static const char *
 when_name(enum config_when when)
 {
-	switch (when) {
-	case LIVE:
-		return "at once";
-	case RESTART:
-		return "at start";
-	case INACTIVE:
-		return "not yet";
-	}
-	return "";
+	return when == LIVE ? "at once" : "at start";
 }
 
 static void

@@ -747,21 +747,6 @@ test_unreadable(void **state)
 	free(text);
 }
 
-/* Forgets remarks about features to come. */
-static void
-only_relations(void)
-{
-	int n = 0;
-
-	for (int i = 0; i < heard.n; i++) {
-		if (strstr(heard.text[i], "does nothing in this version yet"))
-			continue;
-		memmove(heard.text[n], heard.text[i], sizeof(heard.text[0]));
-		heard.line[n++] = heard.line[i];
-	}
-	heard.n = n;
-}
-
 /* The file that is installed, read where the tests are started. */
 static void
 test_shipped_file(void **state)
@@ -770,7 +755,6 @@ test_shipped_file(void **state)
 	assert_int_equal(config_load(&c, "etc/startup-config.default",
 	    plugins, &nplugins, hear, &heard), 0);
 	assert_int_equal(config_check(&c, "file", hear, &heard), 0);
-	only_relations();
 	assert_int_equal(heard.n, 0);
 	assert_int_equal(c.cli_bind_address, 0x7f000001);
 	assert_int_equal(c.primary_radius, 0);
@@ -878,27 +862,6 @@ test_rules(void **state)
 	taken("accounting_dir", "/acct", "\"/acct\"");
 }
 
-/* A key of a feature to come: taken, with a warning that names it. */
-static void
-test_inactive_keys(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < config_keys_n; i++) {
-		const struct config_key *k = &config_keys[i];
-		char line[128];
-
-		if (k->when != INACTIVE || k->type != C_IPV4)
-			continue;
-		fresh(NULL);
-		snprintf(line, sizeof(line), "\nset %s 239.1.2.3\n", k->name);
-		assert_int_equal(parse(line), 0);
-		assert_int_equal(config_check(&c, "file", hear, &heard), 0);
-		assert_int_equal(heard.n, 1);
-		assert_int_equal(heard.line[0], 2);
-		assert_non_null(strstr(heard.text[0], k->name));
-	}
-}
-
 /* One relation, broken and kept. */
 static void
 relation(const char *broken, const char *kept, int faults)
@@ -908,7 +871,6 @@ relation(const char *broken, const char *kept, int faults)
 	fresh(NULL);
 	assert_int_equal(parse(broken), 0);
 	assert_int_equal(config_check(&c, "file", hear, &heard), faults);
-	only_relations();
 	if (heard.n != 1)
 		fail_msg("%s: %d messages", broken, heard.n);
 	/* The line that set one of the keys, here always the last one. */
@@ -918,7 +880,6 @@ relation(const char *broken, const char *kept, int faults)
 	fresh(NULL);
 	assert_int_equal(parse(kept), 0);
 	assert_int_equal(config_check(&c, "file", hear, &heard), 0);
-	only_relations();
 	if (heard.n != 0)
 		fail_msg("%s: %s", kept, heard.text[0]);
 }
@@ -1095,7 +1056,6 @@ main(void)
 		TEST(test_words),
 		TEST(test_prefix),
 		TEST(test_rules),
-		TEST(test_inactive_keys),
 		TEST(test_relations),
 		TEST(test_print_reads_back),
 	};
