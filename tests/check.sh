@@ -73,6 +73,7 @@ run install tests/install-test.sh
 # long run has everything both ways.
 guest=test_guest.py
 measured="test_scale.py test_lossy.py test_limits.py test_desk.py"
+measured="$measured test_cluster.py"
 ordinary=
 for f in tests/system/test_*.py; do
 	f=$(basename "$f")

@@ -194,7 +194,7 @@ class Member(daemon_module.Daemon):
         self.n = n
         self.address = address(n)
         self.line = None
-        self.frozen = False
+        self.frozen = self.leaving = False
         keys = {
             "bind_address": VIP, "cluster_address": "239.192.13.13",
             "cluster_interface": "eth0", "cluster_secret": "of this cluster only",
@@ -202,7 +202,7 @@ class Member(daemon_module.Daemon):
             "cluster_hb_timeout": int(TIMEOUT * 10),
             "radius_secret": sim.SECRET, "primary_radius": INET_ADDR,
             "radius_accounting": True, "l2tp_sccrq_rate": 10000,
-            "debug": 3,
+            "throttle_speed": 64, "debug": 3,
         }
         if bed.bgp:
             keys.update({"as_number": AS, "bgp_peer1": ROUTER_ADDR,
@@ -216,7 +216,7 @@ class Member(daemon_module.Daemon):
 
     def gone(self):
         self.expected_exit = True
-        self.frozen = False
+        self.frozen = self.leaving = False
         if self.line is not None:
             self.line.close()
             self.line = None
@@ -227,15 +227,18 @@ class Member(daemon_module.Daemon):
         self.process.wait(10)
         self.gone()
 
-    def leave(self, seconds=30):
-        """SIGTERM: the exit status."""
+    def leave(self):
+        """SIGTERM, and left() is its exit status."""
         self.process.send(signal.SIGTERM)
+        self.leaving = True
+
+    def left(self, seconds=30):
         status = self.process.wait(seconds)
         self.gone()
         return status
 
     def again(self):
-        """A new process after kill() or leave()."""
+        """A new process after kill() or left()."""
         self.process.out.close()
         self.expected_exit = False
         self.start()
@@ -250,7 +253,7 @@ class Member(daemon_module.Daemon):
 
     def is_up(self):
         return (self.process is not None and self.process.alive() and
-                not self.frozen)
+                not self.frozen and not self.leaving)
 
     # What it says.
 
@@ -291,7 +294,11 @@ class Member(daemon_module.Daemon):
             self.line = None
         if self.frozen:
             self.thaw()
-        if self.process is not None and self.process.out.closed:
+        if self.leaving:
+            assert self.left() == 0, "exit status:\n" + self.log()[-2000:]
+        if self.expected_exit:
+            assert not self.complaints(), self.complaints()
+            self.process.stop(1)
             self.process = None
         super().finish()
 
@@ -331,6 +338,10 @@ class Bed:
         faults = []
         for lac in self.lacs:
             lac.kill()
+        for one in self.up():
+            one.leave()
+            time.sleep(0.1)
+            one.leave()         # do not wait for routers
         for one in self.member.values():
             try:
                 one.finish()
@@ -447,6 +458,7 @@ class Bed:
         them."""
         options.setdefault("lns", VIP)
         options.setdefault("source", "10.98.%d.0/24" % len(self.lacs))
+        options.setdefault("source_port", 1701 + len(self.lacs))
         options.setdefault("auth", "chap")
         options.setdefault("user", name + "-%d")
         one = sim.LacSim(self.net.lac, self.directory, name, **options)
