@@ -1352,6 +1352,216 @@ test_link_cut(void **state)
 	ctl_free(&b.ctl);
 }
 
+/* --- in a cluster ---------------------------------------------------------- */
+
+#define LENIENT	20000
+
+/* A copy that has heard of messages una...Ns-1, sent up to high. */
+static void
+follow(uint16_t una, uint16_t high, uint16_t Ns, uint16_t Nr)
+{
+	struct ctl_carry carry = { .una = una, .high = high, .Nr = Nr };
+	uint8_t buf[64];
+	size_t len;
+
+	ctl_follow(&ctl, &carry);
+	for (uint16_t n = ctl.Ns; n != Ns; n++) {
+		len = test_msg(buf, n);
+		assert_true(ctl_follow_message(&ctl, n, buf, len));
+	}
+}
+
+/* Nothing leaves while it sleeps, and all in order once it is awake. */
+static void
+test_follow(void **state)
+{
+	uint8_t buf[64];
+	size_t len = test_msg(buf, 1);
+
+	(void)state;
+	ctl.peer_window = 8;
+	follow(65534, 65534, 4, 7);
+	assert_int_equal(ctl.queued, 6);
+	follow(0, 2, 4, 8);
+	assert_int_equal(ctl.queued, 4);
+	/* Twice, or one missing: it is not the next one. */
+	assert_false(ctl_follow_message(&ctl, 3, buf, len));
+	assert_false(ctl_follow_message(&ctl, 5, buf, len));
+	assert_false(ctl_follow_message(&ctl, 4, buf, 3));
+	timer_fake(100000);
+	assert_int_equal(sent_n, 0);
+	ctl_wake(&ctl, LENIENT);
+	assert_int_equal(sent_n, 1);
+	assert_sent(0, 100000, 0, 8, false);
+	/* All that was on the wire may be acknowledged at once. */
+	receive_zlb(8, 2);
+	assert_int_equal(sent[1].Ns, 2);
+	receive_zlb(8, 4);
+	assert_true(ctl_idle(&ctl));
+	receive(8, 4);
+	assert_int_equal(got_n, 1);
+	timer_fake(100000);
+	assert_int_equal(deaths, 0);
+}
+
+/* What a copy says of a queue that we do not have: it begins anew. */
+static void
+test_follow_jump(void **state)
+{
+	(void)state;
+	follow(10, 12, 14, 0);
+	follow(100, 100, 101, 0);
+	assert_int_equal(ctl.queued, 1);
+	follow(50, 50, 50, 0);
+	assert_int_equal(ctl.queued, 0);
+	assert_int_equal(ctl.Ns, 50);
+	/* Told of more than it was given. */
+	follow(50, 60, 53, 0);
+	ctl_wake(&ctl, LENIENT);
+	assert_int_equal(ctl.high, 53);
+	receive_zlb(0, 53);
+	assert_true(ctl_idle(&ctl));
+	send_msg(7);
+	assert_int_equal(sent[sent_n - 1].Ns, 53);
+}
+
+static void
+test_rest(void **state)
+{
+	(void)state;
+	ctl.peer_window = 8;
+	for (uint32_t i = 0; i < 5; i++)
+		send_msg(i);
+	receive_zlb(0, 1);
+	receive(0, 1);
+	receive(3, 1);			/* early: not acknowledged */
+	ctl_rest(&ctl);
+	sent_n = 0;
+	timer_fake(100000);
+	assert_int_equal(sent_n, 0);
+	assert_int_equal(ctl.queued, 4);
+	ctl_wake(&ctl, LENIENT);
+	assert_sent(0, 100000, 1, 1, false);
+	receive_zlb(1, 3);
+	receive_zlb(1, 5);
+	assert_true(ctl_idle(&ctl));
+	assert_int_equal(deaths, 0);
+}
+
+/* Acknowledged further than the copy knew to have been sent. */
+static void
+test_lenient_Nr(void **state)
+{
+	(void)state;
+	ctl.peer_window = 8;
+	follow(10, 11, 14, 0);
+	ctl_wake(&ctl, LENIENT);
+	receive_zlb(0, 13);		/* of the queue that both had */
+	assert_int_equal(ctl.queued, 1);
+	assert_int_equal(ctl.una, 13);
+	assert_int_equal(counters.tunnel_resynced, 1);
+	receive_zlb(0, 14);
+	assert_true(ctl_idle(&ctl));
+
+	/* Of messages that the copy never saw; ours were taken for those. */
+	send_msg(500);
+	send_msg(501);
+	assert_int_equal(sent[sent_n - 1].Ns, 15);
+	receive_zlb(0, 17);
+	assert_int_equal(counters.tunnel_resynced, 2);
+	assert_int_equal(ctl.queued, 2);
+	assert_int_equal(sent[sent_n - 2].Ns, 17);
+	assert_int_equal(sent[sent_n - 2].number, 500);
+	assert_int_equal(sent[sent_n - 1].Ns, 18);
+	assert_int_equal(sent[sent_n - 1].number, 501);
+	receive_zlb(0, 19);
+	assert_true(ctl_idle(&ctl));
+	timer_fake(60000);
+	assert_int_equal(deaths, 0);
+}
+
+/* Old ones, or far off: no more believed than ever. */
+static void
+test_lenient_Nr_bounds(void **state)
+{
+	(void)state;
+	follow(1000, 1001, 1002, 0);
+	ctl_wake(&ctl, LENIENT);
+	receive_zlb(0, 999);
+	receive_zlb(0, 1);
+	receive_zlb(0, 1002 + 300);
+	receive_zlb(0, 40000);
+	assert_int_equal(counters.tunnel_resynced, 0);
+	assert_int_equal(ctl.queued, 2);
+	receive_zlb(0, 1002);
+	assert_true(ctl_idle(&ctl));
+}
+
+/* And not at all when the time is over, or without a take-over. */
+static void
+test_strict_again(void **state)
+{
+	uint8_t buf[64];
+	size_t len = test_msg(buf, 0);
+
+	(void)state;
+	follow(10, 10, 10, 5);
+	ctl_wake(&ctl, LENIENT);
+	timer_fake(LENIENT);
+	receive_zlb(0, 12);
+	assert_int_equal(ctl.Ns, 10);
+	ctl_receive(&ctl, 7, 10, false, buf, len);
+	timer_fake(1000);
+	ctl_receive(&ctl, 7, 10, false, buf, len);
+	timer_fake(1000);
+	ctl_receive(&ctl, 7, 10, false, buf, len);
+	assert_int_equal(got_n, 0);
+	assert_int_equal(ctl.Nr, 5);
+	assert_int_equal(counters.tunnel_resynced, 0);
+}
+
+/*
+ * The peer repeats what comes after messages that it will not send again, as
+ * they were acknowledged; but not when they were only late.
+ */
+static void
+test_lenient_Ns(void **state)
+{
+	(void)state;
+	follow(0, 0, 0, 5);
+	ctl_wake(&ctl, LENIENT);
+	receive(7, 0);
+	receive(8, 0);
+	receive(7, 0);			/* the network's doing */
+	assert_int_equal(got_n, 0);
+	timer_fake(1000);
+	receive(7, 0);
+	assert_int_equal(got_n, 2);
+	assert_int_equal(got[0], 7);
+	assert_int_equal(got[1], 8);
+	assert_int_equal(sent[sent_n - 1].Nr, 9);
+	assert_int_equal(counters.tunnel_resynced, 1);
+
+	receive(11, 0);
+	timer_fake(400);
+	receive(9, 0);
+	receive(10, 0);
+	assert_int_equal(got_n, 5);
+	assert_int_equal(ctl.Nr, 12);
+	/* Another gap has a time of its own. */
+	timer_fake(400);
+	receive(13, 0);
+	receive(13, 0);
+	assert_int_equal(ctl.Nr, 12);
+	receive(12, 0);
+	assert_int_equal(got_n, 7);
+	assert_int_equal(counters.tunnel_resynced, 1);
+	/* Acknowledged before, by whomever: acknowledged again. */
+	sent_n = 0;
+	receive(3, 0);
+	assert_sent(0, elapsed(), 0, 14, true);
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, fresh, done)
 
 int
@@ -1392,6 +1602,13 @@ main(void)
 		TEST(test_refuses_nonsense),
 		TEST(test_forget),
 		TEST(test_last_recv),
+		TEST(test_follow),
+		TEST(test_follow_jump),
+		TEST(test_rest),
+		TEST(test_lenient_Nr),
+		TEST(test_lenient_Nr_bounds),
+		TEST(test_strict_again),
+		TEST(test_lenient_Ns),
 		TEST(test_link_perfect),
 		TEST(test_link_matrix),
 		TEST(test_link_speed),
