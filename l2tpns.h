@@ -170,6 +170,10 @@ struct session_local {
 	struct ppp ppp;
 	uint32_t sid;			/* its own, for the timers */
 	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
+	uint16_t seen;			/* replica.c: in which of its walks */
+	bool asleep;			/* a copy of what another server has:
+					 * no timer is armed, but `due` of
+					 * limit and interim is kept, or 0 */
 	bool starting;			/* counted among max_starting */
 	bool ending;			/* dying, and plugins are being told */
 	bool moving;			/* into the garden, or out of it */
@@ -185,10 +189,7 @@ struct session_local {
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
 	struct carried told, said;	/* slave: what the master knows of */
-	bool asleep;			/* a copy of what another server has: */
-	uint64_t limit_due, interim_due;	/* ms, of timers; 0: not armed */
-	uint32_t seen;			/* replica.c: in which of its walks, */
-	uint32_t counted;		/* and the counts that it streamed */
+	uint32_t counted;		/* replica.c: counts that it streamed */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
 } __attribute__((aligned(64)));

@@ -82,8 +82,8 @@ static struct {
 	bool holding;			/* accounting has been told to wait */
 	bool walking, complete;
 	bool beyond;			/* this walk had more than we can hold */
-	uint32_t walk;			/* its number, our own */
-	uint32_t swept;			/* what is of walks before that one goes */
+	uint16_t walk;			/* its number, our own */
+	uint16_t swept;			/* what is of walks before that one goes */
 	uint32_t sessions, tunnels;	/* seen in it, */
 	uint32_t of_sessions, of_tunnels;	/* and there */
 	struct timer sweep_timer;
@@ -612,7 +612,7 @@ replica_walk(void)
 /* --- the slave: what comes ----------------------------------------------------- */
 
 static void
-see(uint32_t *seen, uint32_t *count)
+see(uint16_t *seen, uint32_t *count)
 {
 	if (*seen != copy.walk)
 		++*count;
@@ -811,7 +811,7 @@ take_count(struct rd *r)
 	last = last > idle ? last - idle : 0;
 	if (s->last_data < last)
 		s->last_data = (uint32_t)last;
-	session_local(s)->interim_due = interim == 0 ? 0 :
+	session_local(s)->interim_timer.due = interim == 0 ? 0 :
 	    timer_now() + interim;
 	return true;
 }
@@ -829,9 +829,9 @@ take_counters(struct rd *r)
 
 /* Something is older than the walk that is through. */
 static bool
-is_stale(uint32_t seen)
+is_stale(uint16_t seen)
 {
-	return (int32_t)(seen - copy.swept) < 0;
+	return (int16_t)(seen - copy.swept) < 0;
 }
 
 static void

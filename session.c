@@ -630,6 +630,7 @@ session_hold(struct session *s, uint32_t who, bool on)
 		l->held_open = false;
 		s->flags |= SF_OPEN;
 	}
+	replica_session_changed(s);
 }
 
 /* --- the walled garden -------------------------------------------------- */
@@ -970,6 +971,15 @@ end_log(const struct session *s, const char *reason)
 	    s->ip >> 16 & 255, s->ip >> 8 & 255, s->ip & 255, reason);
 }
 
+static void
+disarm_timers(struct session_local *l)
+{
+	timer_disarm(&l->limit_timer);
+	timer_disarm(&l->idle_timer);
+	timer_disarm(&l->interim_timer);
+	timer_disarm(&l->connect_timer);
+}
+
 /* First half of an end: nothing happens by itself any more. */
 static void
 session_halt(struct session *s)
@@ -984,10 +994,7 @@ session_halt(struct session *s)
 	set_starting(s, false);
 	ppp_stop(s);
 	auth_cancel(s);
-	timer_disarm(&l->limit_timer);
-	timer_disarm(&l->idle_timer);
-	timer_disarm(&l->interim_timer);
-	timer_disarm(&l->connect_timer);
+	disarm_timers(l);
 }
 
 /* Second half: nobody else knows of it any more. */
@@ -1110,9 +1117,9 @@ copy_times(const struct session *s, struct session_carry *carry)
 
 	carry->age = s->acct_started ? timer_now() - s->started : 0;
 	carry->idle = timer_now() > last ? timer_now() - last : 0;
-	carry->limit_left = l->asleep ? left_until(l->limit_due) :
+	carry->limit_left = l->asleep ? left_until(l->limit_timer.due) :
 	    left_of(&l->limit_timer);
-	carry->interim_left = l->asleep ? left_until(l->interim_due) :
+	carry->interim_left = l->asleep ? left_until(l->interim_timer.due) :
 	    left_of(&l->interim_timer);
 	carry->framed_mtu = l->framed_mtu;
 }
@@ -1202,8 +1209,8 @@ set_times(struct session *s, const struct session_carry *carry,
 	s->started = now - carry->age - passed;
 	s->last_data = carry->idle < now ?
 	    (uint32_t)((now - carry->idle) / 1000) : 0;
-	l->limit_due = due_at(carry->limit_left, passed);
-	l->interim_due = due_at(carry->interim_left, passed);
+	l->limit_timer.due = due_at(carry->limit_left, passed);
+	l->interim_timer.due = due_at(carry->interim_left, passed);
 	l->framed_mtu = carry->framed_mtu;
 }
 
@@ -1214,16 +1221,16 @@ wake_timers(struct session *s)
 	uint64_t now = timer_now(), last = (uint64_t)s->last_data * 1000;
 	uint64_t limit = (uint64_t)s->idle_timeout * 1000;
 
-	if (l->limit_due != 0)
-		timer_arm(&l->limit_timer, l->limit_due > now ?
-		    l->limit_due - now : 0);
+	if (l->limit_timer.due != 0)
+		timer_arm(&l->limit_timer, l->limit_timer.due > now ?
+		    l->limit_timer.due - now : 0);
 	if (limit > 0)
 		timer_arm(&l->idle_timer, last + limit > now ?
 		    last + limit - now : 0);
 	/* Those that are overdue all at once are spread a little. */
-	if (l->interim_due != 0)
-		timer_arm(&l->interim_timer, l->interim_due > now ?
-		    l->interim_due - now : digest_random_u32() % 10000);
+	if (l->interim_timer.due != 0)
+		timer_arm(&l->interim_timer, l->interim_timer.due > now ?
+		    l->interim_timer.due - now : digest_random_u32() % 10000);
 }
 
 /* A copy has the flag, and no buckets.  It is not worth ending a session. */
@@ -1250,7 +1257,7 @@ wake_call(struct session *s)
 
 	if ((s->flags & SF_SEND_SEQ) != 0)
 		s->data_Ns = (uint16_t)(s->data_Ns + DATA_JUMP);
-	if ((s->flags & SF_OPEN) == 0)
+	if ((s->flags & SF_OPEN) == 0 && !l->held_open)
 		set_starting(s, true);
 	if (s->state == S_ESTABLISHED)
 		ppp_wake(s);
@@ -1279,17 +1286,15 @@ session_rest(struct session *s)
 
 	if (l->asleep || s->dying)
 		return;
+	session_hold(s, false);		/* its plugin has no say here */
 	copy_times(s, &carry);
-	set_times(s, &carry, 0);
 	l->asleep = true;
 	throttle_stop(s);
 	set_starting(s, false);
 	auth_cancel(s);
 	ppp_rest(s);
-	timer_disarm(&l->limit_timer);
-	timer_disarm(&l->idle_timer);
-	timer_disarm(&l->interim_timer);
-	timer_disarm(&l->connect_timer);
+	disarm_timers(l);
+	set_times(s, &carry, 0);
 }
 
 #define KEPT_FLAGS	(SF_OPEN | SF_SEND_SEQ | SF_RECV_SEQ | SF_ACFC | \

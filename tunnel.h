@@ -35,7 +35,7 @@ struct tunnel_local {
 	struct tunnel_list *list;	/* that it is on, or NULL */
 	uint32_t list_prev, list_next;	/* tids */
 	bool asleep;			/* a copy of what another server has */
-	uint32_t seen;			/* replica.c: in which of its walks */
+	uint16_t seen;			/* replica.c: in which of its walks */
 	uint16_t streamed;		/* and up to which Ns; with these: */
 	uint16_t said_una, said_high, said_Nr;
 };
