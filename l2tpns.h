@@ -171,13 +171,13 @@ struct session_local {
 	uint32_t sid;			/* its own, for the timers */
 	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
 	uint16_t seen;			/* replica.c: in which of its walks */
-	bool asleep;			/* a copy of what another server has:
+	bool asleep : 1;		/* a copy of what another server has:
 					 * no timer is armed, but `due` of
 					 * limit and interim is kept, or 0 */
-	bool starting;			/* counted among max_starting */
-	bool ending;			/* dying, and plugins are being told */
-	bool moving;			/* into the garden, or out of it */
-	bool held_open;			/* IPCP is Opened, but not SF_OPEN: */
+	bool starting : 1;		/* counted among max_starting */
+	bool ending : 1;		/* dying, and plugins are being told */
+	bool moving : 1;		/* into the garden, or out of it */
+	bool held_open : 1;		/* IPCP is Opened, but not SF_OPEN: */
 	uint32_t held;			/* held by plugins, a bit for each */
 	struct radius_request *auth;	/* Access-Request on its way, or NULL */
 	struct timer limit_timer;	/* Session-Timeout */

@@ -1286,7 +1286,7 @@ session_rest(struct session *s)
 
 	if (l->asleep || s->dying)
 		return;
-	session_hold(s, false);		/* its plugin has no say here */
+	session_hold(s, UINT32_MAX, false);	/* plugins have no say here */
 	copy_times(s, &carry);
 	l->asleep = true;
 	throttle_stop(s);
