@@ -14,11 +14,13 @@
  *		settle		set what an answer may say
  *		halt		set continue_auth to 0
  *		add		attributes, to an accounting record
+ *		chaos		now this, now that
  *	record reset		nothing any more
  *
  * record2.c is the same once more, under another name.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin.h"
@@ -58,6 +60,8 @@ told(const char *event, const char *word)
 	const char *at = orders_at(event);
 	size_t n = strlen(word);
 
+	if (strcmp(at, " chaos") == 0)
+		return rand() % 40 == 0;
 	for (; (at = strstr(at, word)) != NULL; at++)
 		if (at[-1] == ' ' && (at[n] == ' ' || at[n] == '\0'))
 			return 1;

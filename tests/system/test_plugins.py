@@ -11,9 +11,11 @@ import time
 
 import pytest
 
+import peek
 from lac import Lac, Refused
 from net import INET_ADDR, wait_for
 from plugdir import OURS, nsctl, plugin_dir, run    # fixture
+from test_scale import world    # fixture
 
 NAME, WORD = "bob", "a password"
 REPLY = {"Cisco-AVPair": ["throttle=yes,intercept=no", "single"],
@@ -439,6 +441,36 @@ def test_removed_and_loaded_under_traffic(scene):
     # A newcomer hears who is master, and what there is.
     assert "record: become_master t 0 s 0 sessions 1 master 1" in \
         scene.lns.log()
+
+
+def test_whatever_they_do_nothing_is_lost(net, world, plugin_dir):
+    """Two plugins do all that there is, at random; then the books are balanced.
+    """
+    pairs = "throttle=yes,intercept=no".encode().hex()
+    book = world.radresp(reject=30, attr="26.9.1=0x" + pairs)
+    lns = world.daemon(radius_accounting=True, plugin_dir=plugin_dir,
+                       throttle_speed=100)
+    for plugin in "record", "record2":
+        nsctl(net.lns, "load_plugin", plugin)
+        for event in PER_SESSION + ["timer"]:
+            nsctl(net.lns, plugin, event, "chaos")
+            time.sleep(0.02)            # 100 requests a second
+    lac = world.sim(tunnels=3, sessions=150, cycles=900, rate=400,
+                    auth="mix", setup_timeout=3)
+    lac.process.wait(90)
+    for plugin in "record", "record2":
+        nsctl(net.lns, "unload_plugin", plugin)
+    after = peek.counters(lns.pid)
+    assert after["session_created"] >= 800, after
+    assert after["ppp_auth_ok"] >= 100, after
+    assert after["ip_allocated"] == after["ip_freed"]
+
+    def billed():
+        now = book.summary()
+        whole = now["sessions"]
+        return whole["total"] == whole["one_start_one_stop"] > 100 and \
+            not now["faults"]["sum"]
+    wait_for(book.summary, 10, billed, 0.3)
 
 
 def test_in_cplusplus(net, daemon, plugin_dir):
