@@ -127,6 +127,7 @@ run_ended(struct loop_child *child, int status)
 		continue;
 	out_close(r);
 	r->output[r->kept] = '\0';
+	r->owner = NULL;		/* its place is free for another one */
 	if (r->done != NULL && owner != NULL && !plugin_going(owner)) {
 		outer = plugin_enter(owner);
 		r->done(r->arg, status, r->output);

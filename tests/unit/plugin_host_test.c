@@ -108,7 +108,7 @@ begin(void **state)
 	strcpy(dir, "/run/plugin_host_test.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	sh("chmod 755 %s && cp " TEST_PLUGINS "/answer.so " TEST_PLUGINS
-	    "/lastwords.so %s && chmod 644 %s/*.so", dir, dir, dir);
+	    "/lastwords.so " TEST_PLUGINS "/record.so %s && chmod 644 %s/*.so", dir, dir, dir);
 	plugins_init(dir);
 	assert_true(plugin_load("answer", err, sizeof(err)));
 	return 0;
@@ -494,6 +494,76 @@ test_account_add(void **state)
 	assert_int_equal(host->account_add_vsa(&p, 9, 1, "x", 1), 0);
 }
 
+/* --- pairs ------------------------------------------------------------------- */
+
+static char pairs[1000];
+
+static void
+hear_pair(struct log_listener *l, enum log_level level, uint32_t tid,
+    uint32_t sid, const char *text)
+{
+	const char *key = strstr(text, " key "), *value, *last;
+
+	(void)l, (void)level, (void)tid, (void)sid;
+	if (strncmp(text, "record: radius_response ", 24) != 0 || key == NULL)
+		return;
+	value = strstr(key, " value ");
+	last = strstr(key, " {");
+	assert_true(value != NULL && last != NULL);
+	key += 5;
+	snprintf(pairs + strlen(pairs), sizeof(pairs) - strlen(pairs),
+	    "[%.*s|%.*s]", (int)(value - key), key, (int)(last - value - 7),
+	    value + 7);
+}
+
+static void
+want_pairs(struct session *s, const char *text, size_t len, const char *want)
+{
+	memcpy(s->avpair, text, len);
+	s->avpair_len = (uint16_t)len;
+	pairs[0] = '\0';
+	plugins_radius_response(s);
+	assert_string_equal(pairs, want);
+}
+
+#define PAIRS(text, want)	want_pairs(s, text, sizeof(text), want)
+
+static void
+test_pairs(void **state)
+{
+	struct log_listener l = { .line = hear_pair, .levels = ~0u };
+	static const char long_text[AVPAIR_MAX] = "a=b";
+	struct session *s;
+
+	(void)state;
+	NEEDS_ROOT;
+	assert_true(plugin_load("record", err, sizeof(err)));
+	s = make_session(5, "alice");
+	log_set_level(LOG_L_INFO);
+	log_listen(&l);
+	PAIRS("a=b", "[a|b]");
+	PAIRS("throttle=yes,intercept=10.0.0.1:99",
+	    "[throttle|yes][intercept|10.0.0.1:99]");
+	PAIRS(" a = b , c=d\t", "[a|b][c|d]");
+	PAIRS("\"a=b,c=\"d e\"", "[\"a|b][c|d e]");
+	PAIRS("\"a=b\",c=\"\"", "[a|b][c|]");
+	PAIRS("lcp:interface-config#1=service-policy input 128",
+	    "[lcp:interface-config#1|service-policy input 128]");
+	PAIRS("word", "[word|]");
+	PAIRS("a==b=", "[a|=b=]");
+	PAIRS("=b", "[|b]");
+	PAIRS(",, ,a=b,", "[a|b]");
+	PAIRS("\"", "[\"|]");
+	PAIRS("", "");
+	PAIRS("a=b\0c=d,e", "[a|b][c|d][e|]");
+	/* Nothing that RADIUS left, but not read past its end either. */
+	want_pairs(s, "a=b\0c", 5, "[a|b]");
+	want_pairs(s, "a=b", 3, "");
+	want_pairs(s, long_text, sizeof(long_text), "[a|b]");
+	log_unlisten(&l);
+	log_set_level(LOG_L_WARN);
+}
+
 /* --- counters ---------------------------------------------------------------- */
 
 static int one, two;
@@ -840,6 +910,7 @@ main(void)
 		TEST(test_garden),
 		TEST(test_garden_address),
 		TEST(test_account_add),
+		TEST(test_pairs),
 		TEST(test_counters),
 		TEST_RUN(test_run),
 		TEST_RUN(test_run_refuses),
