@@ -327,7 +327,11 @@ raise_routes(bool up)
 	bgp_raise(up);
 }
 
-/* As many as these follow the stream, and have everything for a while. */
+/*
+ * As many as these follow the stream, and have everything for a while.  Who is
+ * silent for two intervals is missed at once: to take packets for nothing does
+ * no harm.
+ */
 static uint32_t
 settled_slaves(void)
 {
@@ -335,7 +339,8 @@ settled_slaves(void)
 	uint32_t n = 0;
 
 	while ((m = member_next(m)) != NULL)
-		if (m->up_to_date_since != 0 && is_fresh(m) &&
+		if (m->up_to_date_since != 0 &&
+		    since(m->heard) <= 2 * interval() + TICK &&
 		    since(m->up_to_date_since) >= SETTLED)
 			n++;
 	return n;

@@ -526,10 +526,10 @@ first_of_all(void **state)
 	assert_true(member[1].r.fake.routes);
 	/* Without slaves the packets have to come to him. */
 	kill_9(1);
-	pass(2100);
+	pass(1100);
 	assert_true(member[0].r.status.routes);
 	assert_true(member[0].r.is_master);
-	pass(600);
+	pass(1600);
 	assert_int_equal(member[0].r.status.peers, 0);
 }
 
@@ -566,7 +566,7 @@ enough_slaves(void **state)
 	pass(5000);
 	assert_false(member[0].r.status.routes);
 	kill_9(2);
-	pass(2200);
+	pass(1100);
 	assert_true(member[0].r.status.routes);
 }
 
