@@ -247,6 +247,9 @@ stream_session(const struct session *s)
 		return;
 	ss.s = *s;
 	ss.s.opened = timer_wall() - s->opened;
+	/* Held at the garden's door: who takes over holds it there himself. */
+	if ((s->flags & SF_GARDEN) != 0 && session_local(s)->held_open)
+		ss.s.flags |= SF_OPEN;
 	if (ss.carry.ppp.our_mru == 0)
 		ss.s.flags &= (uint16_t)~SF_OPEN;
 	acctfile_export(s, &ss.usage_rx, &ss.usage_tx);

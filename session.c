@@ -626,9 +626,11 @@ session_hold(struct session *s, uint32_t who, bool on)
 	if (l->held != 0 && (s->flags & SF_OPEN) != 0) {
 		l->held_open = true;
 		s->flags &= (uint16_t)~SF_OPEN;
+		replica_session_changed(s);
 	} else if (l->held == 0 && l->held_open) {
 		l->held_open = false;
 		s->flags |= SF_OPEN;
+		replica_session_changed(s);
 	}
 	replica_session_changed(s);
 }
