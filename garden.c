@@ -11,13 +11,14 @@
  *	garden		what build-garden says
  *
  * The loop never waits: a change of the firewall is a child.  While one runs,
- * changes are collected, and the next takes all of them.  A session waits for
- * its child: until its address is in the list, no packet of it passes.  What is in the kernel is never taken for granted:
- * at the start and after anything has failed, the whole set is built beside
- * the one in force and swapped with it, and the chain without ipset is always
- * replaced as a whole, in one transaction.  So what a crash has left is gone
- * with the first batch.  From time to time a child looks whether somebody has
- * emptied the table.
+ * changes are collected, and the next takes all of them.  A session is held
+ * until its address is in the list, so not a packet of it passes before.
+ *
+ * What is in the kernel is never taken for granted: at the start, and after
+ * anything has failed, the whole set is built beside the one in force and
+ * swapped with it; the chain without ipset is always replaced as a whole, in
+ * one transaction.  So what a crash has left is gone with the first batch.
+ * From time to time a child looks whether somebody has emptied the table.
  *
  * While the garden is made nobody gets out: the chain begins with a rule that
  * drops all, which goes when build-garden is through.  If there was anything
@@ -56,6 +57,7 @@
 #define LINE_ROOM	256		/* longer than any line */
 #define WAIT_MAX	60		/* s between tries, at most */
 #define CHECK_EVERY	30		/* s without a change */
+#define SETUP_SECONDS	"60"		/* for a build-garden that hangs */
 #define PAUSE_SECONDS	"0.05"		/* between two children */
 #define OUTPUT_LINES	10		/* of a child's, for the log */
 
@@ -215,6 +217,7 @@ static struct {
 	bool wanted;			/* we are master: there is to be one */
 	bool there;			/* something of ours may be there */
 	bool built;			/* setup is through */
+	bool again;			/* setup is asked for once more */
 	bool with_set;
 	bool whole;			/* the next batch is all that there is */
 	bool syncing;			/* more of that has to follow */
@@ -493,9 +496,9 @@ program(const char *name)
 	return NULL;
 }
 
-/* Its output goes to the log, line by line. */
+/* What a child wrote, line by line. */
 static void
-log_output(const char *output)
+log_output(int level, const char *output)
 {
 	size_t n;
 
@@ -503,7 +506,7 @@ log_output(const char *output)
 		output += strspn(output, "\n");
 		n = strcspn(output, "\n");
 		if (n > 0) {
-			host->log(PLUGIN_LOG_ERROR, 0, 0, "  %.*s",
+			host->log(level, 0, 0, "the walled garden: %.*s",
 			    (int)(n < 200 ? n : 200), output);
 			i++;
 		}
@@ -534,7 +537,7 @@ note_failure(enum child child, int status, const char *output)
 	    "(%s %d), once more in %u s", what[child], WIFEXITED(status) ?
 	    "exit" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) :
 	    WTERMSIG(status), g.wait);
-	log_output(output);
+	log_output(PLUGIN_LOG_ERROR, output);
 }
 
 static void
@@ -549,7 +552,7 @@ setup_done(int status, const char *output)
 	if ((WEXITSTATUS(status) & SCRIPT_FAILED) != 0)
 		host->log(PLUGIN_LOG_ERROR, 0, 0, "build-garden failed: what "
 		    "its rules say nothing of is dropped");
-	log_output(output);
+	log_output(PLUGIN_LOG_WARN, output);
 	g.built = g.whole = true;
 	g.with_set = kind == WITH_SET;
 	host->log(PLUGIN_LOG_WARN, 0, 0, "the walled garden is built; "
@@ -599,7 +602,8 @@ static void
 start(enum child child, const char *const argv[], struct text *input)
 {
 	g.child = child;
-	host->count(count_children, 1);
+	if (child != PAUSE)
+		host->count(count_children, 1);
 	if ((input != NULL && input->bad) || !host->run(argv,
 	    input != NULL ? input->p : NULL, input != NULL ? input->len : 0,
 	    child_done, NULL)) {
@@ -614,12 +618,13 @@ static void
 start_setup(void)
 {
 	char path[PATH_MAX];
-	const char *argv[] = { "/bin/sh", "-c", script, "garden", "setup",
-	    path, SET_OPTIONS, NULL };
+	const char *argv[] = { "/usr/bin/timeout", SETUP_SECONDS, "/bin/sh",
+	    "-c", script, "garden", "setup", path, SET_OPTIONS, NULL };
 
 	if (!find_script(path, sizeof(path)))
 		path[0] = '\0';
 	g.there = true;
+	g.built = g.again = g.syncing = false;
 	start(SETUP, argv, NULL);
 }
 
@@ -749,7 +754,7 @@ advance(void)
 	if (!g.wanted) {
 		if (g.there)
 			start(REMOVE, remove_argv, NULL);
-	} else if (!g.built) {
+	} else if (!g.built || g.again) {
 		start_setup();
 	} else if (g.syncing) {
 		start_sync();
@@ -858,8 +863,8 @@ plugin_post_auth(struct param_post_auth *data)
 		return PLUGIN_RET_OK;
 	}
 	if (!is_working()) {
-		host->log(PLUGIN_LOG_WARN, data->s, data->t, "refused: there "
-		    "is no walled garden at the moment");
+		host->log(PLUGIN_LOG_INFO, data->s, data->t, "there is no "
+		    "walled garden for it at the moment");
 		return PLUGIN_RET_OK;
 	}
 	if (!host->garden(data->s, 1))
@@ -950,7 +955,8 @@ control_session(struct param_control *data, bool in)
 		move_in(&p);
 	else
 		move_out(&p);
-	data->send_response = 1;
+	host->control_answer(data, 0, "Session %u is %s the walled garden", s,
+	    in ? "in" : "out of");
 }
 
 /* The rules are made anew; until they are, nobody in there gets anywhere. */
@@ -962,10 +968,11 @@ control_build(struct param_control *data)
 		    "has the walled garden");
 		return;
 	}
-	g.built = g.syncing = false;
+	g.again = true;
 	g.wait = 0;
 	advance();
-	data->send_response = 1;
+	host->control_answer(data, 0, "Running build-garden; the log says how "
+	    "it went");
 }
 
 int
@@ -995,15 +1002,22 @@ plugin_done(void)
 {
 	struct plugin_session p;
 	uint32_t s = 0;
+	int status;
 
 	g.wanted = false;
 	while ((s = host->next_session(s)) != 0)
 		if (host->get_session(s, &p, sizeof(p)) && p.garden)
 			host->shutdown(s, "the walled garden is removed", 0, 0,
 			    0);
-	if (g.there && host->run_wait(remove_argv, NULL, 0) != 0)
+	forget_addresses(true);
+	if (!g.there)
+		return;
+	/* Once more, if all the time went into waiting for what still ran. */
+	status = host->run_wait(remove_argv, NULL, 0);
+	if (status == -1)
+		status = host->run_wait(remove_argv, NULL, 0);
+	if (status != 0)
 		host->log(PLUGIN_LOG_ERROR, 0, 0, "the walled garden's rules "
 		    "cannot be removed; iptables -t nat -S shows what is "
 		    "left");
-	forget_addresses(true);
 }

@@ -353,7 +353,8 @@ def test_the_refused_are_in_and_the_others_are_not(net, garden, kind):
         old.bind((bad.addresses[0], 0))
         old.sendto(b"?", (INET_ADDR, 53))
         assert old.recv(100).decode() == PORTAL
-        assert one.nsctl("ungarden", sid) == (0, "")
+        assert one.nsctl("ungarden", sid) == (
+            0, "Session %s is out of the walled garden\n" % sid)
         one.firewall.wait(bad.addresses[1:])
 
         def free():
@@ -365,7 +366,8 @@ def test_the_refused_are_in_and_the_others_are_not(net, garden, kind):
     assert one.sessions()["bad-0"]["garden"] is False
 
     # Back in, by name; then it ends, and its address is out.
-    assert one.nsctl("garden", "bad-0") == (0, "")
+    assert one.nsctl("garden", "bad-0") == (
+        0, "Session %s is in the walled garden\n" % sid)
     one.firewall.wait(bad.addresses)
     assert_gardened(net, bad.addresses[0])
     bad.lac.process.send(signal.SIGTERM)
@@ -375,8 +377,10 @@ def test_the_refused_are_in_and_the_others_are_not(net, garden, kind):
     assert not any(one.radius.end()["faults"].values())
 
 
-def test_the_other_example(net, garden):
-    one = garden(script=BUT_DNS)
+@pytest.mark.parametrize("script", [
+    BUT_DNS, BUT_DNS.replace("--dport !", "! --dport")], ids=["old", "new"])
+def test_the_other_example(net, garden, script):
+    one = garden(script=script)
     bad = one.carrier("bad")
     own = bad.addresses[0]
     one.firewall.wait([own])
@@ -473,7 +477,7 @@ def test_a_script_that_is_not_ours_is_not_run(net, garden):
     path = os.path.join(one.lns.directory, "build-garden")
     os.chmod(path, 0o666)
     begin = len(one.lns.log())
-    assert one.nsctl("build-garden") == (0, "")
+    assert one.nsctl("build-garden")[0] == 0
     one.lns.wait_log("build-garden is not run: .* can be written", 10, begin)
     one.lns.wait_log("the walled garden is built", 10, begin)
     bad = one.carrier("bad", 1)
@@ -484,10 +488,31 @@ def test_a_script_that_is_not_ours_is_not_run(net, garden):
     # Put right, it is run again without any session's end.
     one.lns.write("build-garden", EVERYTHING)
     begin = len(one.lns.log())
-    assert one.nsctl("build-garden") == (0, "")
+    assert one.nsctl("build-garden")[0] == 0
     one.lns.wait_log("the walled garden is built", 10, begin)
     one.firewall.wait(bad.addresses)
     assert_gardened(net, own)
+
+
+def test_not_a_packet_gets_out_before_the_rule_is_there(net, garden):
+    """They send from the moment that IPCP is open."""
+    one = garden()
+    with net.inet.socket() as ear:
+        ear.bind((INET_ADDR, 7001))
+        ear.setblocking(False)
+
+        def send(user):
+            lac = one.keep(LacSim(
+                net.lac, one.directory, user, source_port=0, sessions=50,
+                rate=200, user=user + "%d", probe=INET_ADDR + ":7001",
+                probe_interval=5, hold=1))
+            assert lac.result(60)["sessions"]["established"] == 50
+
+        send("bad")
+        with pytest.raises(BlockingIOError):
+            ear.recvfrom(2048)
+        send("good")
+        ear.recvfrom(2048)
 
 
 # -- many
