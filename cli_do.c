@@ -620,6 +620,19 @@ do_restart_bgp(struct command_run *run)
 
 #define ROUTER_WORDS	8
 
+/* For the log: but for the password, which is the last word. */
+static void
+audit_router(struct command_run *run, char *const *words, int n)
+{
+	char line[512] = "";
+
+	for (int i = 0; i < n; i++)
+		snprintf(line + strlen(line), sizeof(line) - strlen(line),
+		    "%s%s", i > 0 ? " " : "", i == 3 &&
+		    strcmp(words[2], "password") == 0 ? "****" : words[i]);
+	command_audit(run, "%s", line);
+}
+
 /* The words as they would stand in the file, the command's own first. */
 static void
 router_line(struct command_run *run, const char *const *own, int n)
@@ -632,8 +645,7 @@ router_line(struct command_run *run, const char *const *own, int n)
 	for (int i = 0; i < run->argc && all < ROUTER_WORDS; i++)
 		words[all++] = run->argv[i];
 	if (config_router_live(all, words, msg, sizeof(msg)))
-		command_audit(run, "%s %s %s", own[0], n > 1 ? own[1] : "",
-		    run->argc > 0 ? run->argv[0] : "");
+		audit_router(run, words, all);
 	if (msg[0] != '\0')
 		command_print(run, "%s\n", msg);
 }

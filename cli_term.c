@@ -699,8 +699,9 @@ static int
 do_command(struct cli_def *cli, const char *command, char *argv[], int argc)
 {
 	(void)argv;
+	(void)argc;
 	ask_daemon(cli, command, cli->pipeline->current_stage);
-	if (strcmp(command, "router bgp") == 0 && argc == 1)
+	if (strcmp(command, "router bgp") == 0)
 		set_mode(cli, MODE_ROUTER);
 	return CLI_OK;
 }

@@ -238,12 +238,13 @@ const struct command commands[] = {
 	    "speak no BGP, and forget these neighbours", do_no_router_bgp),
 	ROUTER("neighbour", neighbour_args,
 	    "connect to a BGP neighbour, or say how", do_neighbour),
-	ROUTER("neighbor", neighbour_args,
-	    "the same", do_neighbour),
+	/* In full, so that `nei` is one of the two. */
+	{ "neighbor", FOR_ENABLED, IN_ROUTER | IN_FULL, neighbour_args,
+	    "the same", do_neighbour },
 	ROUTER("no neighbour", no_neighbour_args,
 	    "forget a neighbour, or what was said of it", do_no_neighbour),
-	ROUTER("no neighbor", no_neighbour_args,
-	    "the same", do_no_neighbour),
+	{ "no neighbor", FOR_ENABLED, IN_ROUTER | IN_FULL, no_neighbour_args,
+	    "the same", do_no_neighbour },
 
 	{ "debug", FOR_ALL, IN_EXEC, debug_args,
 	    "show log lines of these levels as they come", do_debug },

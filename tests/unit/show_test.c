@@ -1271,6 +1271,10 @@ bgp_commands(void **state)
 	assert_string_equal(told, "neighbour 192.0.2.1 remote-as wrong");
 	assert_prints(do_neighbour, "a b c d e f g h i j", "");
 	assert_string_equal(told, "neighbour a b c d e f g");
+	assert_prints(do_neighbour, "192.0.2.1 password hush", "");
+	assert_string_equal(audit, "neighbour 192.0.2.1 password ****\n");
+	assert_prints(do_neighbour, "192.0.2.1 timers 5 15", "");
+	assert_string_equal(audit, "neighbour 192.0.2.1 timers 5 15\n");
 	assert_prints(do_no_neighbour, "192.0.2.1", "");
 	assert_string_equal(told, "no neighbour 192.0.2.1");
 }
