@@ -406,8 +406,8 @@ struct pluginfuncs {
 	 * standard input.  It may change the network as the server may.  done,
 	 * unless NULL, is called when it has ended, with its wait status
 	 * (waitpid(2)) and the beginning of what it wrote, at most 4,000
-	 * octets; not after the plugin is gone.  0: it could not be started,
-	 * or 16 of this plugin run already.
+	 * octets; not after the plugin is gone.  After 120 s it is killed.  0:
+	 * it could not be started, or 16 of this plugin run already.
 	 */
 	int (*run)(const char *const argv[], const char *input, size_t length,
 	    void (*done)(void *arg, int status, const char *output), void *arg);

@@ -3,12 +3,14 @@
  *
  * A program gets an environment of two fixed variables, its input from memory
  * (a memfd: nobody has to feed a pipe), and a pipe for what it writes, of
- * which the beginning is kept.  It is in a process group of its own.
+ * which the beginning is kept.  It is in a process group of its own, which is
+ * killed as a whole when its time is over.
  *
  * What a program does is its own affair, and must not become ours.  One that
  * writes without end is read for a while and then left with a closed pipe; one
- * that never ends costs a place among the few that a plugin may have; one that
- * leaves a process behind that holds the pipe is over when it has ended itself.
+ * that does not end costs a place among the few that a plugin may have, for
+ * two minutes; one that leaves a process behind that holds the pipe is over when it
+ * has ended itself.
  *
  * Owns:     the programs that run, with their pipes.
  * Calls:    loop, privs; the plugin's done().
@@ -35,12 +37,14 @@
 #define KEPT		4000		/* octets of output */
 #define READ_MAX	(1024 * 1024)	/* then the pipe is closed */
 #define READS_A_TURN	4
+#define RUN_MS		120000
 #define WAIT_MS		5000		/* run_wait(), in all */
 #define DIE_MS		1000		/* after SIGKILL */
 
 struct run {
 	struct loop_child child;
 	struct loop_fd out;		/* fd -1: closed */
+	struct timer timer;		/* when it has to be over */
 	struct plugin *owner;		/* NULL: it is gone */
 	void (*done)(void *arg, int status, const char *output);
 	void *arg;
@@ -113,7 +117,27 @@ run_free(struct run *r)
 		p = &(*p)->next;
 	*p = r->next;
 	out_close(r);
+	timer_disarm(&r->timer);
 	free(r);
+}
+
+/* With all that it has started; the loop hears of its end. */
+static void
+run_kill(const struct run *r)
+{
+	if (r->child.pid > 0)
+		(void)kill(-r->child.pid, SIGKILL);
+}
+
+static void
+run_fire(struct timer *t)
+{
+	struct run *r = timer_owner(t, struct run, timer);
+
+	log_error("a program of %s takes over %d s: killed",
+	    r->owner != NULL ? plugin_own_name(r->owner) :
+	    "a plugin that is gone", RUN_MS / 1000);
+	run_kill(r);
 }
 
 /* What is in the pipe still belongs to it; who else holds it does not matter. */
@@ -144,6 +168,7 @@ run_new(struct plugin *owner)
 	if (r == NULL)
 		return NULL;
 	r->child.done = run_ended;
+	r->timer.fire = run_fire;
 	r->out.fd = -1;
 	r->owner = owner;
 	r->next = runs;
@@ -265,6 +290,7 @@ plugin_run(const char *const argv[], const char *input, size_t length,
 		run_free(r);
 		return 0;
 	}
+	timer_arm(&r->timer, RUN_MS);
 	return 1;
 }
 
@@ -285,7 +311,7 @@ wait_or_kill(struct run *r, uint64_t until)
 		run_free(r);
 		return status;
 	}
-	(void)kill(-r->child.pid, SIGKILL);
+	run_kill(r);
 	if (loop_wait(&r->child, DIE_MS, &ended))
 		run_free(r);
 	else

@@ -784,6 +784,22 @@ test_run_bad_programs(void **state)
 	assert_int_equal(descriptors(), before);
 }
 
+/* With what it has started, which would hold the group otherwise. */
+static void
+test_run_has_two_minutes(void **state)
+{
+	(void)state;
+	NEEDS_ROOT;
+	run("/bin/sh", "-c", "sleep 1000; true");
+	timer_fake(119000);
+	run("/bin/true", NULL, NULL);
+	wait_for(1);
+	assert_int_equal(last_status, 0);
+	timer_fake(2000);
+	wait_for(2);
+	assert_int_equal(WTERMSIG(last_status), SIGKILL);
+}
+
 /* Nobody is there any more who could be told. */
 static void
 test_run_outlives_its_plugin(void **state)
@@ -915,6 +931,7 @@ main(void)
 		TEST_RUN(test_run),
 		TEST_RUN(test_run_refuses),
 		TEST_RUN(test_run_bad_programs),
+		TEST_RUN(test_run_has_two_minutes),
 		TEST_RUN(test_run_outlives_its_plugin),
 		TEST_RUN(test_run_wait),
 		TEST_RUN(test_last_words),
