@@ -555,12 +555,11 @@ def many(net, one, sessions, rate, tunnels, name):
         "sessions": sessions, "rate": rate, "stall_ms": stall / 1e3,
         "rules_after_s": late, "connect_ms_of_10": few,
         "connect_ms_of_all": lots, "counters": counted})
-    assert lots < few * 1.5 + 0.5
     kill(one.lns)
     one.lns.start()
     one.firewall.wait([])
     assert one.foreign() == one.before
-    return stall, late
+    return stall, late, few, lots
 
 
 def come_beside(one, bad, sessions, rate, tunnels):
@@ -574,15 +573,14 @@ def come_beside(one, bad, sessions, rate, tunnels):
 
 def test_five_hundred_come_at_once(net, garden):
     one = garden(debug=2)
-    stall, late = many(net, one, 500, 500, 10, "garden-short")
-    if not sanitized():
-        assert late < 5
+    many(net, one, 500, 500, 10, "garden-short")
 
 
 @pytest.mark.long
 def test_ten_thousand_come_at_a_thousand_a_second(net, garden):
     one = garden(debug=2)
-    stall, late = many(net, one, 10000, 1000, 10, "garden-long")
+    stall, late, few, lots = many(net, one, 10000, 1000, 10, "garden-long")
     if not sanitized():
         assert stall < 10000
         assert late < 2
+        assert lots < few * 1.5 + 0.2
