@@ -35,7 +35,7 @@ plugin_is_host(uint32_t ip)
 	return ip >> 24 != 0 && ip >> 24 != 127 && ip < UINT32_C(0xe0000000);
 }
 
-/* --- nothing to set ------------------------------------------------------ */
+/* --- nothing to set --------------------------------------------------- */
 
 struct told {
 	void *param;
@@ -67,7 +67,7 @@ plugin_tell(enum plugin_event event, void *param, size_t size,
 	return plugin_call_reviewed(event, param, restore, &told, NULL);
 }
 
-/* --- what is no answer ------------------------------------------------- */
+/* --- what is no answer ------------------------------------------------ */
 
 /* The members that were set to what cannot be. */
 struct faults {
@@ -114,7 +114,7 @@ set_text(char *dst, size_t size, const char *text)
 	memcpy(dst, text, strlen(text));
 }
 
-/* --- auth_request -------------------------------------------------------- */
+/* --- auth_request ----------------------------------------------------- */
 
 struct asking {
 	struct session *s;
@@ -197,7 +197,7 @@ plugins_auth_request(struct session *s, struct auth_request *ask)
 	return ret != PLUGIN_RET_ERROR;
 }
 
-/* --- pre_auth -------------------------------------------------------------- */
+/* --- pre_auth --------------------------------------------------------- */
 
 struct reply {
 	struct session *s;
@@ -321,7 +321,7 @@ plugins_pre_auth(struct session *s, const struct auth_request *ask,
 	return ret != PLUGIN_RET_ERROR;
 }
 
-/* --- post_auth --------------------------------------------------------------- */
+/* --- post_auth -------------------------------------------------------- */
 
 struct verdict {
 	struct session *s;
@@ -364,7 +364,7 @@ plugins_post_auth(struct session *s, bool allowed)
 	    NULL) != PLUGIN_RET_ERROR && v.allowed;
 }
 
-/* --- radius_response --------------------------------------------------------- */
+/* --- radius_response -------------------------------------------------- */
 
 /* Without blanks around it, and without quotes around the rest. */
 static char *
@@ -424,7 +424,7 @@ plugins_radius_response(struct session *s)
 	}
 }
 
-/* --- the two ends of a session ----------------------------------------------- */
+/* --- the two ends of a session ---------------------------------------- */
 
 void
 plugins_new_session(struct session *s)
@@ -444,7 +444,7 @@ plugins_kill_session(struct session *s)
 		(void)plugin_tell(PE_kill_session, &p, sizeof(p), NULL);
 }
 
-/* --- accounting records ------------------------------------------------- */
+/* --- accounting records ----------------------------------------------- */
 
 /* The one that plugins may add to; what they have as `record` points here. */
 static struct account {

@@ -35,7 +35,7 @@
 #define REASON_MAX	200
 #define DEEP		8	/* ends of sessions that cause one another */
 
-/* --- words -------------------------------------------------------------- */
+/* --- words ------------------------------------------------------------ */
 
 static void __attribute__((format(printf, 4, 5)))
 host_log(int level, uint32_t s, uint32_t t, const char *fmt, ...)
@@ -91,7 +91,7 @@ is_text(const char *text, size_t size)
 	return text != NULL && strnlen(text, size) < size;
 }
 
-/* --- looking ------------------------------------------------------------- */
+/* --- looking ---------------------------------------------------------- */
 
 /* One that may be looked at. */
 static const struct session *
@@ -238,7 +238,7 @@ host_get_config(const char *name, char *value, size_t size)
 	return 1;
 }
 
-/* --- changing ------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------- */
 
 /*
  * One that may be changed, by this server.  When the server goes and says
@@ -364,7 +364,7 @@ host_set_filter(uint32_t sid, const char *filter_id)
 	return 1;
 }
 
-/* --- ending --------------------------------------------------------------- */
+/* --- ending ----------------------------------------------------------- */
 
 /* It goes to the LAC and to the log. */
 static void
@@ -423,7 +423,7 @@ host_kill(uint32_t sid, const char *reason)
 	return 1;
 }
 
-/* --- accounting records ----------------------------------------------------- */
+/* --- accounting records ----------------------------------------------- */
 
 static int
 host_account_add(struct param_radius_account *p, uint8_t type,

@@ -9,8 +9,8 @@
  * What a program does is its own affair, and must not become ours.  One that
  * writes without end is read for a while and then left with a closed pipe; one
  * that does not end costs a place among the few that a plugin may have, for
- * two minutes; one that leaves a process behind that holds the pipe is over when it
- * has ended itself.
+ * two minutes; one that leaves a process behind that holds the pipe is over
+ * when it has ended itself.
  *
  * Owns:     the programs that run, with their pipes.
  * Calls:    loop, privs; the plugin's done().
@@ -61,7 +61,7 @@ static char *const environment[] = {
 	NULL
 };
 
-/* --- what it writes ------------------------------------------------------- */
+/* --- what it writes --------------------------------------------------- */
 
 static void
 out_close(struct run *r)
@@ -106,7 +106,7 @@ out_readable(struct loop_fd *f)
 		continue;
 }
 
-/* --- its life --------------------------------------------------------------- */
+/* --- its life --------------------------------------------------------- */
 
 static void
 run_free(struct run *r)
@@ -140,7 +140,7 @@ run_fire(struct timer *t)
 	run_kill(r);
 }
 
-/* What is in the pipe still belongs to it; who else holds it does not matter. */
+/* What is in the pipe is its own still; who else holds it does not matter. */
 static void
 run_ended(struct loop_child *child, int status)
 {
@@ -294,7 +294,7 @@ plugin_run(const char *const argv[], const char *input, size_t length,
 	return 1;
 }
 
-/* --- waiting for one -------------------------------------------------------- */
+/* --- waiting for one -------------------------------------------------- */
 
 /*
  * Kills what has not ended by then, with all that it started.  What does not

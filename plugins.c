@@ -92,7 +92,7 @@ static bool master;			/* plugins have been told so */
 static struct timer second_timer;
 static uint64_t second_due;
 
-/* --- who is running ------------------------------------------------------ */
+/* --- who is running --------------------------------------------------- */
 
 struct plugin *
 plugin_current(void)
@@ -141,7 +141,7 @@ plugin_leave(struct plugin *outer)
 	depth--;
 }
 
-/* --- may this file be loaded? ------------------------------------------- */
+/* --- may this file be loaded? ----------------------------------------- */
 
 static bool
 is_name(const char *name)
@@ -257,7 +257,7 @@ plugin_check(const char *name, char *err, size_t errlen)
 	return find_file(name, path, sizeof(path), err, errlen);
 }
 
-/* --- the list ------------------------------------------------------------ */
+/* --- the list --------------------------------------------------------- */
 
 static struct plugin *
 find(const char *name)
@@ -293,7 +293,7 @@ note_hooks(void)
 	}
 }
 
-/* --- calling ------------------------------------------------------------- */
+/* --- calling ---------------------------------------------------------- */
 
 /* Calls one of them; OK, STOP, or ERROR for anything else. */
 static int
@@ -359,7 +359,7 @@ second(struct timer *t)
 	(void)plugin_tell(PE_timer, &param, sizeof(param), NULL);
 }
 
-/* --- who decides about sessions ------------------------------------------ */
+/* --- who decides about sessions --------------------------------------- */
 
 void
 plugins_become_master(void)
@@ -389,7 +389,7 @@ tell_newcomer(struct plugin *p)
 		(void)call_one(p, PE_become_master, &param);
 }
 
-/* --- loading ------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------- */
 
 static void
 log_loaded(const struct plugin *p)
@@ -519,7 +519,7 @@ plugin_load(const char *name, char *err, size_t errlen)
 	return true;
 }
 
-/* --- removing ------------------------------------------------------------ */
+/* --- removing --------------------------------------------------------- */
 
 /* Takes it off the list first: plugin_done() may call us. */
 static void
@@ -587,7 +587,7 @@ plugin_remove(const char *name, char *err, size_t errlen)
 	return true;
 }
 
-/* --- from outside -------------------------------------------------------- */
+/* --- from outside ----------------------------------------------------- */
 
 static bool
 is_listed(const char *name, const struct config_plugin *list, size_t n)
