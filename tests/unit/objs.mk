@@ -68,6 +68,7 @@ plugins_test_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
 modules_test_OBJS =
 acctfile_test_OBJS = acctfile.o files.o table.o config.o loop.o log.o timer.o
 fuzz_state_OBJS = $(state_test_OBJS)
+fuzz_replica_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o replica_mark.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
 fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
