@@ -5,6 +5,8 @@
  * them and keeps the stream, then it empties them and, as a slave, takes the
  * stream in.  What the tables had is written down before and after as records,
  * and compared.
+ *
+ * `replica_test measure 60000` prints what that many sessions cost instead.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +49,7 @@ static uint64_t tolerance;
 
 /* --- the cluster, as far as replica.c knows it ---------------------------- */
 
-static uint8_t stream[16 << 20];
+static uint8_t stream[128 << 20];
 static size_t stream_len;
 static bool has_slaves;
 static uint64_t changes;
@@ -1175,8 +1177,153 @@ test_counters(void **state)
 	assert_same(&before, &after);
 }
 
+/* --- what it costs ------------------------------------------------------------ */
+
+struct cost {
+	uint64_t usec, longest;
+	unsigned int turns;
+};
+
+static void
+timed(struct cost *c, uint64_t ms, void (*work)(void))
+{
+	uint64_t began = timer_usec(), took;
+
+	if (work != NULL)
+		work();
+	turn(ms);
+	took = timer_usec() - began;
+	c->usec += took;
+	c->turns++;
+	if (c->longest < took)
+		c->longest = took;
+}
+
+static uint32_t many;
+
+static void
+change_some(void)
+{
+	for (int i = 0; i < 100; i++)
+		replica_session_changed(session_by_sid(1 + rnd(many)));
+}
+
+static void
+carry_all(void)
+{
+	for (uint32_t sid = 1; sid <= many; sid++)
+		session_by_sid(sid)->rx_packets++;
+}
+
+static void
+drop_some(void)
+{
+	struct session *s = session_next(0);
+
+	for (int i = 0; i < 128 && s != NULL; i++) {
+		session_kill(s, CAUSE_LOST_CARRIER, "measured");
+		s = session_next(s->sid);
+	}
+}
+
+static void
+print_cost(const char *what, const struct cost *c, uint32_t n)
+{
+	printf("%-28s %8.2f ms in all, %6.2f us each, %5u turns, longest "
+	    "%.2f ms\n", what, (double)c->usec / 1000,
+	    (double)c->usec / n, c->turns, (double)c->longest / 1000);
+}
+
+static void
+measure_master(void)
+{
+	struct cost c = { 0 };
+	size_t mark;
+
+	has_slaves = true;
+	stream_len = 0;
+	replica_walk();
+	for (int i = 0; i < 1200 && lns.config.max_sessions > 0; i++)
+		timed(&c, 10, NULL);
+	print_cost("walk, 12 s", &c, many);
+	printf("%-28s %8zu octets a session\n", "", stream_len / many);
+	mark = stream_len;
+	c = (struct cost){ 0 };
+	for (int i = 0; i < 100; i++)
+		timed(&c, 0, change_some);
+	print_cost("10,000 changes", &c, 10000);
+	printf("%-28s %8zu octets a change\n", "", (stream_len - mark) /
+	    10000);
+	mark = stream_len;
+	carry_all();
+	c = (struct cost){ 0 };
+	for (int i = 0; i < 110; i++)
+		timed(&c, 100, NULL);
+	print_cost("counts of all, 11 s", &c, many);
+	printf("%-28s %8zu octets a session\n", "", (stream_len - mark) /
+	    many);
+}
+
+static void
+measure_slave(void)
+{
+	struct cost c = { 0 };
+	uint64_t began;
+
+	lns.master = false;
+	began = timer_usec();
+	replica_demote();
+	printf("%-28s %8.2f ms\n", "demotion", (double)(timer_usec() - began) /
+	    1000);
+	clear();
+	began = timer_usec();
+	assert_true(follow(0));
+	printf("%-28s %8.2f us a record\n", "taking that in",
+	    (double)(timer_usec() - began) / (2 * many + 10000));
+	lns.master = true;
+	has_slaves = false;
+	replica_promote();
+	while (replica_waking())
+		timed(&c, 0, NULL);
+	print_cost("promotion", &c, many);
+	has_slaves = true;
+	stream_len = 0;
+	replica_walk();
+	for (int i = 0; i < 1000; i++)
+		turn(10);
+	c = (struct cost){ 0 };
+	for (uint32_t i = 0; i < many; i += 128)
+		timed(&c, 0, drop_some);
+	print_cost("end of all, 128 a turn", &c, many);
+}
+
+/* Without PPP's keepalives, which would be measured too. */
+static int
+measure(uint32_t n)
+{
+	many = n;
+	lns.config.max_sessions = n;
+	lns.config.echo_timeout = lns.config.idle_echo_timeout = 86400;
+	lns.config.l2tp_hello_interval = 0;
+	setup(NULL);
+	replica_exit();
+	table_free();
+	assert_true(table_init(n, TUNNELS));
+	replica_init();
+	for (uint32_t i = 1; i <= 10; i++)
+		make_tunnel(i, 0);
+	for (uint32_t sid = 1; sid <= n; sid++) {
+		struct session *s = make_session(sid, 1 + sid % 10);
+
+		s->interim = s->idle_timeout = s->session_timeout = 0;
+	}
+	measure_master();
+	measure_slave();
+	return 0;
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -1199,5 +1346,7 @@ main(void)
 	lns.config.max_starting = 100000;
 	strcpy(lns.hostname, "lns");
 	forward_lac_write = to_lac;
+	if (argc == 3 && strcmp(argv[1], "measure") == 0)
+		return measure((uint32_t)atoi(argv[2]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
