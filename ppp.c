@@ -402,18 +402,18 @@ ppp_export(const struct session *s, struct ppp_carry *carry)
 {
 	if (!is_open(ppp_of(s)))
 		return false;
-	ppp_copy(s, carry);
+	ppp_copy(s, carry, true);
 	return true;
 }
 
 void
-ppp_copy(const struct session *s, struct ppp_carry *carry)
+ppp_copy(const struct session *s, struct ppp_carry *carry, bool open)
 {
 	const struct ppp *p = ppp_of(s);
 	uint64_t heard = p->rx_seen != (uint32_t)s->rx_packets ? timer_now() :
 	    p->last_heard;
 
-	if (!is_open(p) || (s->flags & SF_OPEN) == 0) {
+	if (!open || !is_open(p)) {
 		*carry = (struct ppp_carry){ .user_mark = p->user_mark };
 		return;
 	}

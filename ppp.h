@@ -136,8 +136,8 @@ struct ppp_carry {
 /* False when IPCP is not Opened: there is nothing to go on with. */
 bool ppp_export(const struct session *, struct ppp_carry *);
 
-/* The same of a link in any state; when it is not open, who it is. */
-void ppp_copy(const struct session *, struct ppp_carry *);
+/* The same of a link in any state; when it is not open, only who it is. */
+void ppp_copy(const struct session *, struct ppp_carry *, bool open);
 
 /*
  * For a server that has a copy: the link is what carry says, open or not, and

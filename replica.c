@@ -56,15 +56,15 @@
 #define WALK_RATE	10	/* tunnels, sessions or so, in a ms */
 #define WALK_MOST	200	/* in one turn */
 
-#define COUNT_EVERY	100	/* ms */
+#define COUNT_EVERY	20	/* ms */
 #define COUNT_MS	10000	/* for all */
 
 #define SLICE_USEC	1000	/* of a turn, to wake and to sweep */
 #define CHECK_EVERY	8	/* of these, the clock is looked at */
 
 /* What the walk has come to. */
-enum walk_phase { WALK_NONE, WALK_TUNNELS, WALK_SESSIONS, WALK_ADDRESSES,
-	WALK_ACCOUNTS };
+enum walk_phase { WALK_NONE, WALK_TUNNELS, WALK_SESSIONS, WALK_ACCOUNTS,
+	WALK_ADDRESSES };
 
 /* On the master. */
 static struct {
@@ -471,23 +471,29 @@ walk_begin(void)
 	timer_arm(&lead.walk_timer, 0);
 }
 
+/* Who had which free address is good to know, and comes after the end. */
 static void
 walk_next_phase(void)
 {
 	lead.at = 0;
 	lead.editions = ippool_editions();
-	if (lead.walk == WALK_ADDRESSES)
+	switch (lead.walk) {
+	case WALK_SESSIONS:
 		acct_tell_all();
-	if (lead.walk < WALK_ACCOUNTS) {
-		lead.walk++;
-		return;
+		break;
+	case WALK_ACCOUNTS:
+		stream_totals(CLUSTER_WALK_END);
+		log_info("cluster: all of %u tunnels and %u sessions was told",
+		    table_tunnels(), table_sessions());
+		if (lead.again) {
+			walk_begin();
+			return;
+		}
+		break;
+	default:
+		break;
 	}
-	lead.walk = WALK_NONE;
-	stream_totals(CLUSTER_WALK_END);
-	log_info("cluster: all of %u tunnels and %u sessions was told",
-	    table_tunnels(), table_sessions());
-	if (lead.again)
-		walk_begin();
+	lead.walk = lead.walk == WALK_ADDRESSES ? WALK_NONE : lead.walk + 1;
 }
 
 /* How many may go now: as many as the time that has passed allows. */
@@ -505,8 +511,8 @@ walk_fire(struct timer *t)
 {
 	static bool (*const step[])(void) = {
 		[WALK_TUNNELS] = walk_tunnel, [WALK_SESSIONS] = walk_session,
-		[WALK_ADDRESSES] = walk_address,
 		[WALK_ACCOUNTS] = walk_account,
+		[WALK_ADDRESSES] = walk_address,
 	};
 	struct slice slice = slice_begin(SLICE_USEC);
 	uint32_t n = walk_allowance();
@@ -580,6 +586,8 @@ count_fire(struct timer *t)
 	struct wr w = wr_init(buf, sizeof(buf));
 	struct session *s = NULL;
 
+	if (!cluster_followed())
+		return;			/* the turn's end stops the rest */
 	timer_arm(t, COUNT_EVERY);
 	for (; n > 0 && (s = session_next(lead.counted)) != NULL; n--) {
 		lead.counted = s->sid;
@@ -606,10 +614,10 @@ replica_walk(void)
 	acct_follow(true);
 	if (!timer_armed(&lead.count_timer))
 		timer_arm(&lead.count_timer, COUNT_EVERY);
-	if (lead.walk != WALK_NONE)
-		lead.again = true;
-	else
+	if (lead.walk == WALK_NONE || lead.walk == WALK_ADDRESSES)
 		walk_begin();
+	else
+		lead.again = true;
 }
 
 /* --- the slave: what comes ----------------------------------------------------- */

@@ -626,11 +626,9 @@ session_hold(struct session *s, uint32_t who, bool on)
 	if (l->held != 0 && (s->flags & SF_OPEN) != 0) {
 		l->held_open = true;
 		s->flags &= (uint16_t)~SF_OPEN;
-		replica_session_changed(s);
 	} else if (l->held == 0 && l->held_open) {
 		l->held_open = false;
 		s->flags |= SF_OPEN;
-		replica_session_changed(s);
 	}
 	replica_session_changed(s);
 }
@@ -1143,7 +1141,8 @@ session_copy(const struct session *s, struct session_carry *carry)
 {
 	if (s->dying)
 		return false;
-	ppp_copy(s, &carry->ppp);
+	ppp_copy(s, &carry->ppp, (s->flags & SF_OPEN) != 0 ||
+	    session_local(s)->held_open);
 	copy_times(s, carry);
 	carry->state = s->state;
 	carry->authenticated = s->authenticated;

@@ -386,6 +386,8 @@ look_tunnel(struct survey *v, const struct state_tunnel *st)
 		return refuse(v, "a tunnel id is in it twice");
 	if (tid > UINT16_MAX)
 		return refuse(v, "there cannot be such a tunnel id");
+	if (st->stage.state != T_IDLE)
+		return refuse(v, "it is a copy, and no saved state");
 	if (tid > (uint64_t)lns.config.max_tunnels)
 		v->unfit = "a tunnel is beyond max_tunnels";
 	bit_set(v->tids, tid);
@@ -415,6 +417,8 @@ look_session(struct survey *v, const struct state_session *ss)
 
 	if (s->sid <= v->last_sid)
 		return refuse(v, "a session id is in it twice");
+	if (ss->carry.state != S_IDLE)
+		return refuse(v, "it is a copy, and no saved state");
 	if (s->sid > (uint64_t)lns.config.max_sessions)
 		v->unfit = "a session is beyond max_sessions";
 	if (!bit_get(v->tids, s->tid))
