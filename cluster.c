@@ -987,13 +987,19 @@ static void
 drop_silent(void)
 {
 	struct member *m = NULL;
+	bool left;
 
 	while ((m = member_next(m)) != NULL) {
-		if (since(m->heard) <= ((m->state.flags & CW_LEAVING) != 0 ?
-		    2 * interval() : timeout()))
+		left = (m->state.flags & CW_LEAVING) != 0;
+		if (since(m->heard) <= (left ? 2 * interval() : timeout()))
 			continue;
-		log_warn("cluster: " ADDR_FMT " is gone: not heard for %" PRIu64
-		    " ms", ADDR(m->addr), since(m->heard));
+		if (left)
+			log_info("cluster: " ADDR_FMT " has left",
+			    ADDR(m->addr));
+		else
+			log_warn("cluster: " ADDR_FMT " is gone: not heard "
+			    "for %" PRIu64 " ms", ADDR(m->addr),
+			    since(m->heard));
 		member_drop(m);
 	}
 	count_followers();

@@ -42,7 +42,8 @@
 
 /* --- what the two sides tell each other ------------------------------------ */
 
-enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK, O_LATE };
+enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK, O_LATE,
+	O_SECRET };
 
 struct order_msg {
 	enum order order;
@@ -122,6 +123,11 @@ obey(const struct order_msg *o)
 		fake_late = o->from;
 		fake_turn();
 		fake_late = 0;
+		break;
+	case O_SECRET:
+		snprintf(lns.config.cluster_secret,
+		    sizeof(lns.config.cluster_secret), "secret number %u",
+		    o->from);
 		break;
 	case O_LINK:
 		strcpy(lns.config.cluster_interface, o->from ? "eth0" : "");
@@ -1166,6 +1172,27 @@ two_secrets(void **state)
 	assert_int_equal(member[2].r.fake.chained, 0);
 }
 
+/* SIGHUP on one after the other, within the time-out. */
+static void
+new_secret(void **state)
+{
+	(void)state;
+	three();
+	for (int i = 0; i < 3; i++) {
+		order(i, O_SECRET, 2, false);
+		order(0, O_CHANGE, 3, false);
+		pass(TIMEOUT / 4);
+	}
+	settle(2000);
+	pass(500);
+	assert_agreed();
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(member[i].r.counters.cluster_demoted, 0);
+	assert_true(member[1].r.counters.cluster_forged > 0);
+}
+
 /* One secret, but another bind_address: not ours. */
 static void
 two_clusters(void **state)
@@ -1235,6 +1262,7 @@ main(void)
 		T(replayed),
 		T(damaged),
 		T(two_secrets),
+		T(new_secret),
 		T(two_clusters),
 		T(wrong_address),
 	};
