@@ -191,6 +191,30 @@ def test_sigquit_and_a_second_signal(daemon, router, carrier):
         assert time.monotonic() - start < 4.5
 
 
+def test_restart_with_sessions(daemon, router, carrier, tmp_path):
+    """save_state: withdrawn, saved after 5 s, announced by the next."""
+    bird = router()
+    directory = str(tmp_path / "state")
+    daemon_module.mkdir(directory)
+    secrets = 'alice * first 10.50.9.9\n'
+    config = {**KEYS, "save_state": True,
+              "state_file": directory + "/state"}
+    server = daemon(config=config, secrets=secrets)
+    call = carrier().call()
+    call.online("alice", "first")
+    assert call.address == "10.50.9.9"
+    everything = {HOME, POOL, "10.50.9.9/32"}
+    bird.wait(everything)
+    server.expected_exit = True
+    server.process.send(signal.SIGTERM)
+    bird.wait(set(), 2)
+    assert call.ping(INET_ADDR, 2) == 2
+    server.process.wait(8)
+    server.start()
+    bird.wait(everything, 20)
+    assert call.ping(INET_ADDR, 2) == 2
+
+
 def test_no_wait_without_a_session(daemon):
     """Nobody was told anything: the end need not wait."""
     server = daemon(config=KEYS)

@@ -84,3 +84,4 @@ bgp_wire_test_OBJS = bgp_wire.o
 BGP_OBJS = bgp.o bgp_peer.o bgp_rib.o bgp_wire.o config.o counters.o digest.o log.o loop.o lpm.o timer.o
 bgp_test_OBJS = $(BGP_OBJS)
 fuzz_bgp_OBJS = $(BGP_OBJS)
+resolve_test_OBJS = resolve.o privs.o config.o loop.o timer.o

@@ -55,6 +55,32 @@ status_line(const char *name)
 	return "";
 }
 
+/* Nobody, with nothing, and no way back; also when that is so already. */
+static int
+give_up(void)
+{
+	for (int i = 0; i < 2; i++) {
+		if (!privs_give_up())
+			return 1;
+		if (geteuid() == 0 || getegid() == 0 || setuid(0) == 0)
+			return 2;
+		if (strspn(status_line("CapEff"), "0") != 16 ||
+		    strspn(status_line("CapPrm"), "0") != 16 ||
+		    strcmp(status_line("NoNewPrivs"), "1") != 0)
+			return 3;
+	}
+	return 0;
+}
+
+static void
+test_give_up(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(in_child(give_up), 0);
+}
+
 static int
 drop(void)
 {
@@ -233,6 +259,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_give_up),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_drop_but_lock),
 		cmocka_unit_test(test_drop_to_known),

@@ -287,6 +287,42 @@ test_routes(void **state)
 	tun_route_del(IP(10, 1, 0, 0), 16);
 }
 
+static char watched[256];
+
+static void
+note(char sign, uint32_t addr, uint8_t len)
+{
+	size_t n = strlen(watched);
+
+	snprintf(watched + n, sizeof(watched) - n, "%c%u.%u/%u ", sign,
+	    addr >> 24, addr >> 16 & 255, len);
+}
+
+static void note_added(uint32_t a, uint8_t len) { note('+', a, len); }
+static void note_removed(uint32_t a, uint8_t len) { note('-', a, len); }
+
+/* The first route to a prefix and its last, without the bits behind it. */
+static void
+test_watcher(void **state)
+{
+	(void)state;
+	open_tun();
+	tun_watch_routes(note_added, note_removed);
+	tun_route_add(IP(10, 1, 0, 99), 16);
+	tun_route_add(IP(10, 1, 0, 0), 16);
+	tun_route_add(IP(10, 2, 0, 1), 32);
+	tun_route_del(IP(10, 1, 0, 0), 16);
+	tun_route_del(IP(10, 1, 0, 1), 16);
+	tun_route_del(IP(10, 1, 0, 0), 16);
+	tun_route_add(IP(10, 5, 0, 0), 33);
+	assert_string_equal(watched, "+10.1/16 +10.2/32 -10.1/16 ");
+	tun_watch_routes(NULL, NULL);
+	tun_route_del(IP(10, 2, 0, 1), 32);
+	assert_string_equal(watched, "+10.1/16 +10.2/32 -10.1/16 ");
+	turns(2);
+	tun_close();
+}
+
 /* Ours goes in front of somebody else's, which stays when ours goes. */
 static void
 test_foreign_route(void **state)
@@ -386,7 +422,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_device), T(test_device_refused), T(test_addresses),
 		T(test_forbidden), T(test_many_addresses), T(test_routes),
-		T(test_foreign_route), T(test_route_refused),
+		T(test_watcher), T(test_foreign_route), T(test_route_refused),
 		T(test_many_routes), T(test_default_address),
 	};
 
