@@ -71,7 +71,7 @@ FUZZERS	= $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCHES	= $(B)/bench/lacsim $(B)/bench/radresp
 
 .PHONY: all help install clean check check-unit check-replay check-fuzz \
-	check-system check-long fuzz bench bench-tools demo docs deps FORCE
+	check-system check-long check-cluster fuzz bench bench-tools demo docs deps FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -87,6 +87,7 @@ help:
 	@echo 'make check-fuzz   replay the fuzz corpora'
 	@echo 'make check-system tests against real peers (root); T= selects'
 	@echo 'make check-long   soak, scale and full fuzzing (root)'
+	@echo 'make check-cluster a cluster under load loses its members (root); T= options'
 	@echo 'make fuzz TIME=60 fuzz each target for TIME seconds (clang)'
 	@echo 'make bench        measure beside Debian l2tpns 2.4.1 (root)'
 	@echo 'make docs         write the tables in Docs/ from the source'
@@ -187,6 +188,10 @@ FORCE:
 
 check-system: all bench-tools $(TEST_PLUGINS)
 	@tests/run-system.sh '$(B)' $(T)
+
+check-cluster: all bench-tools
+	@L2TPNS='$(abspath $(B)/l2tpns)' /usr/bin/python3 -B \
+	    tests/system/cluster_long.py $(T)
 
 check:
 	@tests/check.sh
