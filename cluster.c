@@ -51,6 +51,7 @@
 #define TICK		50		/* ms */
 #define LINK_CHECK	1000		/* ms */
 #define LINK_COMPLAIN	30000		/* ms */
+#define DEAF		2		/* pings or heartbeats */
 #define ANSWER_AGAIN	100		/* ms */
 #define ECHO_RATE	200		/* a second, for each address */
 #define STALL		1000		/* ms: worth a line */
@@ -588,18 +589,24 @@ answer(struct member *m)
 	say_state(m->addr, NULL);
 }
 
+/*
+ * The lesser one gives way.  Who does not hear us, answered or not, cannot;
+ * then it is for us, whatever we know.
+ */
 static void
 meet_master(struct member *m)
 {
+	bool cannot = m->deaf >= DEAF;
 	static struct log_limit limit;
 
 	log_limited(&limit, LOG_L_WARN, 0, 0, "cluster: two masters, this "
 	    "one and " ADDR_FMT, ADDR(m->addr));
-	if (!outranks(m, changes, started, link_address())) {
+	if (!cannot && !outranks(m, changes, started, link_address())) {
 		answer(m);
 		return;
 	}
-	become_slave("the other one knows more, or has been up longer");
+	become_slave(cannot ? "the other one does not hear this one" :
+	    "the other one knows more, or has been up longer");
 	follow(m);
 }
 
@@ -722,6 +729,7 @@ on_state(struct member *m, const struct cw_head *h, bool group,
 	m->master = h->kind == CW_HEARTBEAT;
 	if (group)
 		m->heard_group = now;
+	m->deaf = said->hears_us ? 0 : m->deaf + 1;
 	if (said->hears_us)
 		m->hears_us = now;
 	if ((int64_t)(m->started - began) > 0)

@@ -22,6 +22,8 @@ struct member {
 	struct cw_state state;		/* what it said last */
 	uint64_t state_number;		/* of the datagram that said it */
 	bool master;			/* it says that it is */
+	unsigned int deaf;		/* how often in a row it said that it
+					 * does not hear us */
 	uint64_t answered;		/* ms: heartbeat sent to it alone */
 	uint64_t up_to_date_since;	/* ms; 0: it is not */
 	bool warned;			/* of other intervals than ours */

@@ -841,6 +841,29 @@ deaf_slave(void **state)
 	assert_agreed();
 }
 
+/* A master that hears the others, who do not hear it. */
+static void
+mute_master(void **state)
+{
+	(void)state;
+	three();
+	cut[0][1] = cut[0][2] = true;
+	for (int i = 0; i < 100; i++) {
+		order(0, O_CHANGE, 5, false);
+		pass(100);
+	}
+	assert_int_equal(the_master(), 1);
+	assert_in_range(two_masters, 0, INTERVAL + 200);
+	assert_false(member[0].r.status.routes);
+	cut[0][1] = cut[0][2] = false;
+	two_masters = 0;
+	settle(5000);
+	pass(500);
+	assert_int_equal(the_master(), 1);
+	assert_int_equal(two_masters, 0);
+	assert_agreed();
+}
+
 static void
 flapping(void **state)
 {
@@ -1252,7 +1275,7 @@ main(void)
 		T(stopped_within_a_turn),
 		T(stopped_slave),
 		T(partition),
-		T(deaf_slave),
+		T(deaf_slave), T(mute_master),
 		T(flapping),
 		T(group_lost),
 		T(bad_network),
