@@ -131,7 +131,8 @@ struct param_pre_auth {
 /*
  * post_auth: the answer has been looked at, and the peer is about to be told.
  * Who is let in although RADIUS said no gets what pre_auth has set, as a Reject
- * itself says nothing of an address, limits or pairs.  Comes again when a peer
+ * itself says nothing of an address, limits or pairs.  What set_dns() and its
+ * like set from here on holds; the address comes later.  Comes again when a peer
  * logs in again in the same session.  ERROR: the login is refused.  Master only.
  */
 struct param_post_auth {

@@ -364,6 +364,8 @@ choose_address(struct session *s, const struct auth_result *r,
 	if (o != NULL && o != s)
 		session_shutdown(o, CAUSE_ADMIN_RESET, CDN_ADMIN, 0,
 		    "Duplicate IP address");
+	if (s->dying)
+		return 0;	/* a plugin took it for the other one's sake */
 	if (!ippool_claim(ip, s->user, s->sid)) {
 		*why = "Framed-IP-Address is in use";
 		return 0;
@@ -458,11 +460,14 @@ arm_or_not(struct timer *t, uint32_t seconds)
 		timer_disarm(t);
 }
 
+/* All but the address, which only those get who are let in. */
 static void
 apply_reply(struct session *s, const struct auth_result *r)
 {
 	struct session_local *l = session_local(s);
 
+	if (r->user[0] != '\0')
+		(void)session_set_user(s, r->user);
 	s->dns1 = pick(r->dns1, lns.config.primary_dns);
 	s->dns2 = pick(r->dns2, lns.config.secondary_dns);
 	s->session_timeout = r->session_timeout;
@@ -470,9 +475,11 @@ apply_reply(struct session *s, const struct auth_result *r)
 	s->interim = r->interim;
 	s->class_len = r->class_len;
 	memcpy(s->class, r->class, r->class_len);
-	s->avpair_len = r->avpair_len;
-	memcpy(s->avpair, r->avpair, r->avpair_len);
+	/* Of a Reject there is nothing to be told. */
+	s->avpair_len = r->verdict == AUTH_ACCEPT ? r->avpair_len : 0;
+	memcpy(s->avpair, r->avpair, s->avpair_len);
 	memcpy(s->filter_id, r->filter_id, sizeof(s->filter_id));
+	l->framed_mtu = r->framed_mtu;
 	arm_or_not(&l->limit_timer, s->session_timeout);
 	arm_or_not(&l->idle_timer, s->idle_timeout);
 	arm_or_not(&l->interim_timer, s->interim);
@@ -488,18 +495,6 @@ session_auth_refuse(struct session *s, const char *why)
 	ppp_auth_result(s, false, NULL);
 }
 
-/* Linked under the name that it had before, if it logs in again. */
-static void
-take_user(struct session *s, const char *user)
-{
-	if (s->authenticated)
-		user_unlink(s);
-	s->authenticated = true;
-	if (user[0] != '\0')
-		snprintf(s->user, sizeof(s->user), "%s", user);
-	user_link(s);
-}
-
 /*
  * Plugins may end the session in radius_response, or by ending another one;
  * and so may accounting, which asks them too.
@@ -509,7 +504,9 @@ accept_login(struct session *s, const struct auth_result *r)
 {
 	const char *why = "";
 
-	take_user(s, r->user);
+	if (!s->authenticated)
+		user_link(s);
+	s->authenticated = true;
 	drop_others_of_user(s, "Duplicate username");
 	if (s->dying)
 		return;
@@ -518,15 +515,14 @@ accept_login(struct session *s, const struct auth_result *r)
 		return;
 	}
 	COUNT(ppp_auth_ok);
-	apply_reply(s, r);
-	session_local(s)->framed_mtu = r->framed_mtu;
 	replica_session_changed(s);
 	plugins_radius_response(s);
 	if (!s->dying && (s->flags & SF_GARDEN) == 0)
 		acct_start(s);
+	/* A Reject's message would say that it is not in. */
 	if (!s->dying)
-		ppp_auth_result(s, true, r->message[0] != '\0' ?
-		    r->message : NULL);
+		ppp_auth_result(s, true, r->verdict == AUTH_ACCEPT &&
+		    r->message[0] != '\0' ? r->message : NULL);
 }
 
 /* By the server, or by a plugin: then the server's message would be a lie. */
@@ -543,29 +539,29 @@ reject_login(struct session *s, const struct auth_result *r)
 }
 
 /*
- * Plugins have the last word.  Who is let in although he was rejected gets
- * what anybody gets, and not the message that says that he was not.
+ * Plugins have the last word.  The reply is applied before, so that what they
+ * set holds; but a Reject of somebody who was in already must not take from
+ * the record of his session what that began with.
  */
 static void
 login_decided(struct session *s, const struct auth_result *r)
 {
-	struct auth_result forced;
-	bool allowed = plugins_post_auth(s, r->verdict == AUTH_ACCEPT);
+	bool early = r->verdict == AUTH_ACCEPT || !s->authenticated, allowed;
 
+	if (early)
+		apply_reply(s, r);
+	allowed = plugins_post_auth(s, r->verdict == AUTH_ACCEPT);
 	if (s->dying)
 		return;
 	if (!allowed) {
 		reject_login(s, r);
 		return;
 	}
-	if (r->verdict == AUTH_REJECT) {
+	if (r->verdict == AUTH_REJECT)
 		log_session(LOG_L_WARN, s, "login of %s allowed by a plugin",
 		    s->user);
-		forced = *r;
-		forced.message[0] = '\0';
-		forced.avpair_len = 0;
-		r = &forced;
-	}
+	if (!early)
+		apply_reply(s, r);
 	accept_login(s, r);
 }
 

@@ -11,6 +11,7 @@
  *		allow deny	set auth_allowed
  *		accept reject	set accepted
  *		rename		change username, and the password too
+ *		dns		set_dns() and set_filter() of the session
  *		settle		set what an answer may say
  *		halt		set continue_auth to 0
  *		add		attributes, to an accounting record
@@ -75,6 +76,10 @@ finish(const char *event, uint32_t s)
 		host->kill(s, "record: " NAME);
 	if (told(event, "shutdown"))
 		host->shutdown(s, NULL, 0, 0, 0);
+	if (told(event, "dns")) {
+		host->set_dns(s, 0x09090909, 0);
+		host->set_filter(s, "of " NAME);
+	}
 	if (told(event, "garden"))
 		host->garden(s, 1);
 	if (told(event, "ungarden"))

@@ -238,6 +238,13 @@ def test_what_an_answer_may_say(scene):
         "filter_id from record message hello from record")
     assert scene.wait_event("new_session").session.startswith("renamed/in/")
     call.hangup()
+    # What post_auth sets holds, for who is let in by it too.
+    for word in "changed", "wrong":
+        scene.forget()
+        scene.tell("post_auth", "allow", "dns")
+        call = scene.online(name="renamed", word=word)
+        assert call.dns == ["9.9.9.9", "10.99.2.54"]
+        call.hangup()
     # Halted: the second is not asked, and nothing else is different.
     scene.forget()
     scene.tell("pre_auth", "halt", "settle")
