@@ -48,7 +48,7 @@ static struct {
 static uint32_t
 network(uint32_t addr, uint8_t len)
 {
-	return len == 0 ? 0 : addr & UINT32_MAX << (32 - len);
+	return len == 0 ? 0 : len >= 32 ? addr : addr & UINT32_MAX << (32 - len);
 }
 
 static void

@@ -633,6 +633,25 @@ audit_router(struct command_run *run, char *const *words, int n)
 	command_audit(run, "%s", line);
 }
 
+/* A keyword may be abbreviated, as far as it is one only. */
+static char *
+keyword(char *typed)
+{
+	static const char *const keywords[] = { "remote-as", "timers",
+	    "update-source", "password", "ttl-security" };
+	const char *found = NULL;
+	size_t len = strlen(typed);
+
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++) {
+		if (strncmp(keywords[i], typed, len) != 0)
+			continue;
+		if (found != NULL)
+			return typed;
+		found = keywords[i];
+	}
+	return found != NULL ? (char *)(uintptr_t)found : typed;
+}
+
 /* The words as they would stand in the file, the command's own first. */
 static void
 router_line(struct command_run *run, const char *const *own, int n)
@@ -643,7 +662,7 @@ router_line(struct command_run *run, const char *const *own, int n)
 	for (int i = 0; i < n; i++)
 		words[i] = (char *)(uintptr_t)own[i];
 	for (int i = 0; i < run->argc && all < ROUTER_WORDS; i++)
-		words[all++] = run->argv[i];
+		words[all++] = i == 1 ? keyword(run->argv[i]) : run->argv[i];
 	if (config_router_live(all, words, msg, sizeof(msg)))
 		audit_router(run, words, all);
 	if (msg[0] != '\0')

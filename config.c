@@ -959,12 +959,13 @@ no_neighbour(struct config *c, int n, char *const *words, char *err,
 	return true;
 }
 
+/* 0 is no BGP, as in as_number: so neighbours can be kept for later. */
 static bool
 router_bgp(struct config *c, const char *word, char *err, size_t errlen)
 {
 	int64_t as;
 
-	if (!parse_number("router bgp", word, 1, UINT32_MAX, &as, err, errlen))
+	if (!parse_number("router bgp", word, 0, UINT32_MAX, &as, err, errlen))
 		return false;
 	c->as_number = as;
 	return true;

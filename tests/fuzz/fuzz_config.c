@@ -52,17 +52,20 @@ parse(struct config *c, const void *data, size_t len)
 	return faults;
 }
 
-/* Every key as `set` lines; their length. */
+/* Every key as `set` lines, and BGP neighbours; their length. */
 static size_t
 print(const struct config *c, char *text, size_t size)
 {
-	char value[CONFIG_PRINTED];
+	char value[CONFIG_PRINTED], line[CONFIG_LINE];
 	size_t n = 0;
 
 	for (size_t i = 0; i < config_keys_n; i++)
 		n += (size_t)snprintf(text + n, size - n, "set %s %s\n",
 		    config_keys[i].name, config_print(c, &config_keys[i],
 		    true, value, sizeof(value)));
+	for (size_t i = 0; config_router_line(c, i, true, line,
+	    sizeof(line)); i++)
+		n += (size_t)snprintf(text + n, size - n, "%s\n", line);
 	return n;
 }
 

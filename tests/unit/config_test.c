@@ -518,6 +518,12 @@ test_router_bgp(void **state)
 	fresh(NULL);
 	assert_int_equal(parse(printed), 0);
 	assert_string_equal(router_lines(true), printed);
+	/* Without an AS they are kept. */
+	c.as_number = 0;
+	assert_int_equal(strncmp(router_lines(true), "router bgp 0\n", 13), 0);
+	fresh(NULL);
+	assert_int_equal(parse("router bgp 0\nneighbour a remote-as 2\n"), 0);
+	assert_int_equal(c.neighbours_n, 1);
 	fresh(NULL);
 	assert_int_equal(parse("router bgp 1\nneighbour a remote-as 2\n"
 	    "no router bgp\n"), 0);
@@ -529,7 +535,7 @@ static void
 test_router_bgp_faults(void **state)
 {
 	static const char *const wrong[] = {
-		"router bgp", "router bgp 0", "router bgp 4294967296",
+		"router bgp", "router bgp -1", "router bgp 4294967296",
 		"router bgp x", "router bgp 1 2", "neighbour",
 		"neighbour 10.0.0.1", "neighbour 10.0.0.1 remote-as",
 		"neighbour 10.0.0.1 remote-as 0",

@@ -1275,6 +1275,12 @@ bgp_commands(void **state)
 	assert_string_equal(audit, "neighbour 192.0.2.1 password ****\n");
 	assert_prints(do_neighbour, "192.0.2.1 timers 5 15", "");
 	assert_string_equal(audit, "neighbour 192.0.2.1 timers 5 15\n");
+	assert_prints(do_neighbour, "192.0.2.1 rem 1", "");
+	assert_string_equal(told, "neighbour 192.0.2.1 remote-as 1");
+	assert_prints(do_no_neighbour, "192.0.2.1 t", "");
+	assert_string_equal(told, "no neighbour 192.0.2.1 t");
+	assert_prints(do_no_neighbour, "192.0.2.1 ti", "");
+	assert_string_equal(told, "no neighbour 192.0.2.1 timers");
 	assert_prints(do_no_neighbour, "192.0.2.1", "");
 	assert_string_equal(told, "no neighbour 192.0.2.1");
 }
