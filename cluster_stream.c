@@ -93,6 +93,7 @@ void
 stream_skip(void)
 {
 	body_len = 0;
+	walk_asked = false;		/* it is for nobody */
 	oldest_seq = ++next_seq;
 }
 

@@ -1005,14 +1005,30 @@ wake_over(void)
 	    table_tunnels(), table_sessions());
 }
 
-/* What a walk did not mention was there before it, and has ended since. */
+/*
+ * What a walk did not mention was there before it, and has ended since.  What
+ * is awake has come just now, or its LAC has spoken.
+ */
 static void
 wake_session(struct session *s)
 {
+	if (!session_local(s)->asleep)
+		return;
 	if (is_stale(session_local(s)->seen))
 		session_forget(s);
 	else
 		session_wake(s);
+}
+
+static void
+wake_tunnel(struct tunnel *t)
+{
+	if (!tunnel_asleep(t))
+		return;
+	if (is_stale(tunnel_local(t)->seen))
+		tunnel_forget(t);
+	else
+		tunnel_wake(t);
 }
 
 static void
@@ -1025,10 +1041,7 @@ wake_fire(struct timer *timer)
 	timer_arm(timer, 0);
 	while (!wake.tunnels_done && (t = tunnel_next(wake.at)) != NULL) {
 		wake.at = t->tid;
-		if (is_stale(tunnel_local(t)->seen))
-			tunnel_forget(t);
-		else
-			tunnel_wake(t);
+		wake_tunnel(t);
 		if (slice_over(&slice))
 			return;
 	}

@@ -24,7 +24,7 @@
 
 struct l2tpns lns;
 struct fake fake;
-uint64_t fake_now, fake_late;
+uint64_t fake_now, fake_late, fake_walk_ms;
 uint32_t fake_address;
 bool (*fake_send)(uint32_t to, const void *buf, size_t len);
 
@@ -171,6 +171,7 @@ link_send(uint32_t to, const void *buf, size_t len)
 /* --- what stands on cluster.c --------------------------------------------- */
 
 static bool walk_wanted, up_to_date, walking;
+static uint64_t walk_ends;		/* ms; 0: none is under way */
 
 static uint64_t
 link_on(uint64_t chain, uint64_t n)
@@ -205,15 +206,23 @@ replica_walk(void)
 	walk_wanted = true;
 }
 
+/* As the real one: nobody is left to hear of it, so it is not told. */
 void
 replica_drain(void)
 {
 	uint8_t buf[16];
 
-	if (!walk_wanted)
+	if (!cluster_followed()) {
+		walk_wanted = false;
+		walk_ends = 0;
+	} else if (walk_wanted && walk_ends == 0) {
+		walk_wanted = false;
+		walk_ends = fake_now + fake_walk_ms;
+		cluster_stream(CLUSTER_WALK_BEGIN, NULL, 0);
+	}
+	if (walk_ends == 0 || fake_now < walk_ends)
 		return;
-	walk_wanted = false;
-	cluster_stream(CLUSTER_WALK_BEGIN, NULL, 0);
+	walk_ends = 0;
 	cluster_stream(CLUSTER_SESSION, buf, chain_record(buf, sizeof(buf)));
 	cluster_stream(CLUSTER_WALK_END, NULL, 0);
 }
@@ -263,6 +272,7 @@ void
 replica_promote(void)
 {
 	walk_wanted = up_to_date = false;
+	walk_ends = 0;
 }
 
 void
@@ -383,5 +393,6 @@ fake_reset(void)
 	before = after = NULL;
 	fake = (struct fake){ 0 };
 	walk_wanted = up_to_date = walking = false;
+	walk_ends = 0;
 	address = 0;
 }

@@ -23,6 +23,7 @@ extern struct fake fake;
 
 extern uint64_t fake_now;		/* ms */
 extern uint64_t fake_late;		/* ms, since the turn began */
+extern uint64_t fake_walk_ms;		/* how long a walk takes */
 extern uint32_t fake_address;		/* on cluster_interface, if it has a
 					 * name */
 extern bool (*fake_send)(uint32_t to, const void *buf, size_t len);

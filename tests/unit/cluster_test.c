@@ -445,6 +445,7 @@ begin(void **state)
 	memset(cut, 0, sizeof(cut));
 	no_group = recording = false;
 	loss = twice = jitter = 0;
+	fake_walk_ms = 0;
 	two_masters = 0;
 	memset(&lns, 0, sizeof(lns));
 	lns.config.bind_address = 0x0a630101;
@@ -978,6 +979,27 @@ nobody_followed(void **state)
 	assert_int_equal(member[1].r.fake.chained, 10);
 }
 
+/* Who asked for a walk during another one is gone before it began. */
+static void
+walk_for_nobody(void **state)
+{
+	(void)state;
+	fake_walk_ms = 8000;
+	for (int i = 0; i < 3; i++) {
+		start(i);
+		pass(1600);
+	}
+	assert_int_equal(the_master(), 0);
+	assert_true(member[0].r.fake.walks >= 2);
+	kill_9(1);
+	kill_9(2);
+	pass(TIMEOUT + INTERVAL);
+	assert_int_equal(member[0].r.status.peers, 0);
+	start(3);
+	settle(12000);
+	assert_agreed();
+}
+
 static void
 interface_comes_late(void **state)
 {
@@ -1281,6 +1303,7 @@ main(void)
 		T(bad_network),
 		T(far_behind),
 		T(nobody_followed),
+		T(walk_for_nobody),
 		T(interface_comes_late),
 		T(replayed),
 		T(damaged),

@@ -972,6 +972,30 @@ test_wake_on_demand(void **state)
 	assert_false(tunnel_asleep(t));
 }
 
+/* Who comes while the old ones wake is not one of them. */
+static void
+test_new_while_waking(void **state)
+{
+	struct tunnel *t;
+	struct session *s;
+
+	(void)state;
+	make_tunnel(1, 0);
+	make_session(1, 1);
+	lead();
+	become_slave_of_nobody();
+	assert_true(follow(0));
+	lns.master = true;
+	replica_promote();
+	t = make_tunnel(2, 0);
+	s = make_call(t, 99);
+	for (int i = 0; i < 1000 && replica_waking(); i++)
+		turn(0);
+	assert_ptr_equal(tunnel_by_tid(2), t);
+	assert_ptr_equal(tunnel_peer_session(t, 99), s);
+	assert_false(s->dying);
+}
+
 /* PPP was not open: it begins anew, and the same user goes on. */
 static void
 test_renegotiates(void **state)
@@ -1331,7 +1355,7 @@ main(int argc, char **argv)
 		T(test_changes), T(test_slot_again), T(test_alone),
 		T(test_stale), T(test_late), T(test_promote),
 		T(test_control_goes_on), T(test_wake_on_demand),
-		T(test_renegotiates), T(test_demote), T(test_end_goes_on),
+		T(test_new_while_waking), T(test_renegotiates), T(test_demote), T(test_end_goes_on),
 		T(test_accounts), T(test_beyond), T(test_conflicts),
 		T(test_counters),
 #undef T
