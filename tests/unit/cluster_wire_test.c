@@ -11,6 +11,7 @@
 #include "cluster_wire.h"
 
 #define SECRET	"a secret of the cluster"
+#define STATE	66			/* octets of a CW_F_STATE */
 
 static const struct cw_head head = {
 	.kind = CW_HEARTBEAT, .cluster = 0x0a630101, .from = 0x0a580001,
@@ -132,7 +133,8 @@ stream_and_resend(void **state)
 	assert_true(cw_next(&body, &type, &value));
 	assert_true(type == 4 && rd_done(&value));
 	assert_true(cw_next(&body, &type, &value));
-	assert_true(type == CW_F_RESEND && cw_get_reign(&value, &reign));
+	assert_int_equal(type, CW_F_RESEND);
+	assert_true(cw_get_reign(&value, &reign));
 	assert_int_equal(reign, 9);
 	assert_true(cw_get_range(&value, &r) && r.from == 5 && r.count == 1);
 	assert_true(cw_get_range(&value, &r) && r.from == UINT64_MAX &&
@@ -153,11 +155,12 @@ from_the_future(void **state)
 
 	(void)state;
 	cw_put_state(&w, &state_said);
-	memcpy(longer, buf + CW_FIELD, wr_len(&w) - CW_FIELD);
-	memset(longer + wr_len(&w) - CW_FIELD, 0x5a, 8);
+	assert_int_equal(wr_done(&w), CW_FIELD + STATE);
+	memcpy(longer, buf + CW_FIELD, STATE);
+	memset(longer + STATE, 0x5a, 8);
 	w = wr_init(buf, sizeof(buf));
 	cw_put(&w, 300, "new", 3);
-	cw_put(&w, CW_F_STATE, longer, 66 + 8);
+	cw_put(&w, CW_F_STATE, longer, STATE + 8);
 	body = rd_init(buf, wr_done(&w));
 	assert_true(cw_next(&body, &type, &value) && type == 300);
 	assert_true(cw_next(&body, &type, &value) && type == CW_F_STATE);
@@ -219,7 +222,7 @@ fields_cut(void **state)
 		assert_false(cw_next(&body, &type, &value));
 		assert_true(n == 0 || body.bad);
 	}
-	for (uint16_t n = 0; n < 66; n++) {
+	for (uint16_t n = 0; n < STATE; n++) {
 		w = wr_init(buf, sizeof(buf));
 		cw_put(&w, CW_F_STATE, buf + 200, n);
 		body = rd_init(buf, wr_done(&w));
