@@ -51,11 +51,11 @@ CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire state_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  forward_hook throttle snoop tun icmp
-CLUSTER = cluster cluster_link cluster_member cluster_stream cluster_forward \
+CLUSTER = cluster cluster_link cluster_member cluster_stream \
+	  cluster_garden cluster_forward \
 	  replica
 SERVICES = $(CLUSTER) reload stop speed cleanup process privs notify control \
-	  plugins \
-	  plugin_host plugin_events plugin_run plugin_count \
+	  plugins plugin_host plugin_events plugin_run plugin_count \
 	  users command cli_telnet cli_filter cli cli_term cli_word cli_rows \
 	  cli_session cli_show cli_stat cli_cluster cli_do state acctfile \
 	  confwrite resolve bgp_sock bgp_rib bgp_peer bgp

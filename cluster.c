@@ -33,6 +33,7 @@
 
 #include "bgp.h"
 #include "cluster_forward.h"
+#include "cluster_garden.h"
 #include "cluster_int.h"
 #include "cluster_link.h"
 #include "cluster_member.h"
@@ -144,9 +145,9 @@ cluster_followed(void)
 }
 
 void
-cluster_count_change(void)
+cluster_count_changes(uint64_t n)
 {
-	changes++;
+	changes += n;
 }
 
 uint64_t
@@ -429,6 +430,7 @@ become_master(const char *why)
 	else
 		replica_promote();
 	plugins_become_master();
+	cluster_garden_begin();
 	garps_left = lns.config.send_garp && lns.config.bind_address != 0 &&
 	    !bgp_configured() ? GARP_TIMES : 0;
 	garp_at = timer_now();
@@ -454,6 +456,7 @@ become_slave(const char *why)
 	master_gone = false;
 	elect_at = timer_now() + 2 * interval();
 	replica_demote();
+	cluster_garden_end();
 	plugins_become_slave(0);
 	decide_routes();
 }
@@ -1202,6 +1205,7 @@ cluster_exit(void)
 		say_goodbye();
 	}
 	timer_disarm(&ticker);
+	cluster_garden_end();
 	forward_before_control = NULL;
 	link_close();
 	cluster_forward_exit();

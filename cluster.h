@@ -93,8 +93,11 @@ void cluster_flush(void);
 bool cluster_send(uint32_t to, enum cluster_record, const uint8_t *body,
     size_t len);
 
-/* Counts a change of state, by which two masters are compared. */
-void cluster_count_change(void);
+/*
+ * Counts changes of state, by which two masters are compared: all of them,
+ * whether somebody follows or not.
+ */
+void cluster_count_changes(uint64_t n);
 
 /* --- for `show cluster` -------------------------------------------------- */
 

@@ -303,7 +303,6 @@ drain_sessions_gone(void)
 	uint32_t sid;
 
 	while ((sid = replica_mark_session_gone()) != 0) {
-		cluster_count_change();
 		wr_u32(&w, sid);
 		if (wr_len(&w) == sizeof(buf)) {
 			cluster_stream(CLUSTER_SESSION_GONE, buf, sizeof(buf));
@@ -320,15 +319,11 @@ drain_tunnels(void)
 	uint32_t n = replica_marks(), tid;
 	bool whole;
 
-	while ((tid = replica_mark_tunnel_gone()) != 0) {
-		cluster_count_change();
+	while ((tid = replica_mark_tunnel_gone()) != 0)
 		stream_number(CLUSTER_TUNNEL_GONE, tid);
-	}
 	/* One with a long queue marks itself again. */
-	while (n-- > 0 && (tid = replica_mark_tunnel(&whole)) != 0) {
-		cluster_count_change();
+	while (n-- > 0 && (tid = replica_mark_tunnel(&whole)) != 0)
 		stream_tunnel(tunnel_by_tid(tid), whole);
-	}
 }
 
 static void
@@ -336,10 +331,8 @@ drain_sessions(struct slice *slice)
 {
 	uint32_t sid;
 
-	while (!slice_over(slice) && (sid = replica_mark_session()) != 0) {
-		cluster_count_change();
+	while (!slice_over(slice) && (sid = replica_mark_session()) != 0)
 		stream_session(session_by_sid(sid));
-	}
 }
 
 static void
@@ -383,6 +376,7 @@ replica_drain(void)
 {
 	struct slice slice = slice_begin(DRAIN_USEC);
 
+	cluster_count_changes(replica_marks_changes());
 	if (!replica_marks_followed())
 		return;
 	if (!lns.master || !cluster_followed()) {

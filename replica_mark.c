@@ -4,7 +4,7 @@
  * Two lists of slot numbers each for tunnels and sessions: what has changed,
  * and what is gone.  A slot is on a list once, however often it changes in a
  * turn, so a mark costs the same whatever happens, and no list can outgrow the
- * table.  Who is not followed by slaves pays for one test.
+ * table.  Who is not followed by slaves pays for one test, and for counting.
  *
  * What is gone is told before what has changed.  A slot that is used again is
  * on both lists, and comes out right: first it is empty, then it is new.
@@ -32,6 +32,7 @@ struct marks {
 static struct marks session_changed, session_gone;
 static struct marks tunnel_changed, tunnel_gone;
 static bool followed;
+static uint64_t changes;
 
 static bool
 marks_init(struct marks *m, uint32_t slots)
@@ -55,6 +56,7 @@ mark(struct marks *m, uint32_t slot, uint8_t what)
 {
 	uint32_t at = m->first + m->n;
 
+	changes += lns.master;
 	if (!followed || slot == 0 || slot > m->room)
 		return;
 	if (m->what[slot] == 0) {
@@ -122,6 +124,15 @@ replica_tunnel_gone(const struct tunnel *t)
 }
 
 /* --- what replica.c calls -------------------------------------------------- */
+
+uint64_t
+replica_marks_changes(void)
+{
+	uint64_t n = changes;
+
+	changes = 0;
+	return n;
+}
 
 bool
 replica_marks_init(uint32_t sessions, uint32_t tunnels)

@@ -30,4 +30,7 @@ uint32_t replica_mark_tunnel_gone(void);
 /* Changes that wait. */
 uint32_t replica_marks(void);
 
+/* Changes on a master since this was asked last, marked or not. */
+uint64_t replica_marks_changes(void);
+
 #endif

@@ -10,6 +10,7 @@
 #include "cluster.h"
 #include "cluster_fakes.h"
 #include "cluster_forward.h"
+#include "cluster_garden.h"
 #include "cluster_link.h"
 #include "cluster_wire.h"
 #include "forward.h"
@@ -292,7 +293,7 @@ fake_change(bool large)
 	wr_u64(&w, fake.chained);
 	wr_zero(&w, large ? CLUSTER_RECORD_MAX - 8 : 40);
 	fake.chain = link_on(fake.chain, fake.chained++);
-	cluster_count_change();
+	cluster_count_changes(1);
 	cluster_stream(CLUSTER_TUNNEL, buf, wr_done(&w));
 }
 
@@ -327,6 +328,18 @@ cluster_forward_record(uint32_t from, enum cluster_record type,
 {
 	(void)from, (void)type, (void)body;
 	fake.forwarded++;
+}
+
+void
+cluster_garden_begin(void)
+{
+	fake.garden = true;
+}
+
+void
+cluster_garden_end(void)
+{
+	fake.garden = false;
 }
 
 void

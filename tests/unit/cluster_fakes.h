@@ -15,7 +15,7 @@
 /* What has become of this member. */
 struct fake {
 	uint64_t chain, chained;	/* the state, and how many changes */
-	bool routes;			/* told to BGP */
+	bool routes, garden;		/* told to BGP */
 	unsigned int walks, restored, told_master, told_slave, garps,
 	    forwarded, discarded;
 };

@@ -348,6 +348,9 @@ masters(void)
 	int n = 0;
 
 	for (int i = 0; i < MEMBERS; i++)
+		assert_true(member[i].r.fake.garden == member[i].r.is_master ||
+		    member[i].r.status.role == CLUSTER_OFF);
+	for (int i = 0; i < MEMBERS; i++)
 		n += member[i].pid != 0 && !member[i].stopped &&
 		    member[i].r.is_master;
 	return n;

@@ -72,6 +72,7 @@ fuzz_replica_OBJS = $(state_test_OBJS)
 snoop_test_OBJS = snoop.o replica_mark.o ipv4.o table.o loop.o log.o timer.o counters.o
 fuzz_users_OBJS = users.o config.o digest.o
 fuzz_cli_OBJS = $(patsubst %,%.o,$(filter-out l2tpns,$(DAEMON)))
+cluster_garden_test_OBJS = cluster_garden.o table.o timer.o
 CLUSTER_OBJS = cluster.o cluster_member.o cluster_stream.o cluster_wire.o
 cluster_test_OBJS = unit/cluster_fakes.o $(CLUSTER_OBJS) counters.o digest.o ratelimit.o
 fuzz_cluster_OBJS = tests/unit/cluster_fakes.o $(CLUSTER_OBJS) counters.o digest.o ratelimit.o
@@ -79,7 +80,7 @@ cluster_wire_test_OBJS = cluster_wire.o digest.o
 cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
 plugin_host_test_OBJS = $(plugins_test_OBJS)
 replica_test_OBJS = $(state_test_OBJS)
-replica_test_LIBS = -Wl,--wrap=cluster_stream,--wrap=cluster_flush,--wrap=cluster_followed,--wrap=cluster_count_change,--wrap=cluster_master,--wrap=cluster_send,--wrap=cluster_address
+replica_test_LIBS = -Wl,--wrap=cluster_stream,--wrap=cluster_flush,--wrap=cluster_followed,--wrap=cluster_count_changes,--wrap=cluster_master,--wrap=cluster_send,--wrap=cluster_address
 bgp_wire_test_OBJS = bgp_wire.o
 BGP_OBJS = bgp.o bgp_peer.o bgp_rib.o bgp_wire.o config.o counters.o digest.o log.o loop.o lpm.o timer.o
 bgp_test_OBJS = $(BGP_OBJS)

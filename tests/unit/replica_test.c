@@ -58,7 +58,7 @@ static size_t longest;
 void __wrap_cluster_stream(enum cluster_record, const uint8_t *, size_t);
 void __wrap_cluster_flush(void);
 bool __wrap_cluster_followed(void);
-void __wrap_cluster_count_change(void);
+void __wrap_cluster_count_changes(uint64_t n);
 uint32_t __wrap_cluster_master(void);
 uint32_t __wrap_cluster_address(void);
 bool __wrap_cluster_send(uint32_t, enum cluster_record, const uint8_t *,
@@ -93,9 +93,9 @@ __wrap_cluster_followed(void)
 }
 
 void
-__wrap_cluster_count_change(void)
+__wrap_cluster_count_changes(uint64_t n)
 {
-	changes++;
+	changes += n;
 }
 
 uint32_t
@@ -755,6 +755,32 @@ test_changes(void **state)
 	assert_true(changes > 1000);
 }
 
+/* Of two masters the one that nobody followed may be the one with the calls. */
+static void
+test_changes_count_alone(void **state)
+{
+	struct tunnel *t;
+
+	(void)state;
+	has_slaves = false;
+	t = make_tunnel(1, 0);
+	replica_drain();
+	changes = 0;
+	replica_tunnel_changed(t);
+	replica_numbers_changed(t);
+	replica_drain();
+	assert_int_equal(changes, 2);
+	replica_drain();
+	assert_int_equal(changes, 2);
+	assert_int_equal(replica_queued(), 0);
+	/* A copy that changes is no change. */
+	lns.master = false;
+	replica_tunnel_changed(t);
+	lns.master = true;
+	replica_drain();
+	assert_int_equal(changes, 2);
+}
+
 /* A slot that ends and begins again in one turn is two things to a slave. */
 static void
 test_slot_again(void **state)
@@ -1352,6 +1378,7 @@ main(int argc, char **argv)
 	static const struct CMUnitTest tests[] = {
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(test_walk), T(test_asleep), T(test_found_on_a_slave),
+		T(test_changes_count_alone),
 		T(test_changes), T(test_slot_again), T(test_alone),
 		T(test_stale), T(test_late), T(test_promote),
 		T(test_control_goes_on), T(test_wake_on_demand),
