@@ -400,10 +400,8 @@ pump(void)
 		struct stream *s = ready_first;
 		struct record *r = stream_head(s);
 
-		if (following && r->untold) {
-			timer_arm(&pump_timer, 0);
-			return;
-		}
+		if (following && r->untold)
+			return;		/* acct_told_new() goes on */
 		r->sent = timer_now();
 		if (!radius_acct_send(&r->rr)) {
 			if (flying == 0)
@@ -750,6 +748,8 @@ acct_told_new(struct acct_carry *c)
 	untold_remove(r);
 	r->told = true;
 	fill_carry(c, r);
+	if (!timer_armed(&pump_timer))
+		timer_arm(&pump_timer, 0);
 	return true;
 }
 

@@ -122,6 +122,16 @@ slice_over(struct slice *s)
 
 static uint8_t record[STATE_RECORD_MAX];
 
+/*
+ * Wall clocks of two machines differ: in the stream a date is an age, by which
+ * the other one finds the date again.
+ */
+static time_t
+other_end(time_t t)
+{
+	return (time_t)((uint64_t)timer_wall() - (uint64_t)t);
+}
+
 /* The type and length in front are the stream's affair. */
 static void
 stream_state(enum cluster_record type, enum state_type as, const void *x)
@@ -223,7 +233,7 @@ stream_tunnel(struct tunnel *t, bool whole)
 		return;
 	if (whole) {
 		st.t = *t;
-		st.t.opened = timer_wall() - t->opened;
+		st.t.opened = other_end(t->opened);
 		stream_state(CLUSTER_TUNNEL, STATE_TUNNEL, &st);
 		said_numbers(t, &st.ctl);
 		/* By which the copy's queue is empty. */
@@ -234,10 +244,7 @@ stream_tunnel(struct tunnel *t, bool whole)
 			replica_numbers_changed(t);
 }
 
-/*
- * Wall clocks of two machines differ, so `opened` is an age.  Should PPP not
- * be open although IP may pass, half of it would be told.
- */
+/* Should PPP not be open although IP may pass, half of it would be told. */
 static void
 stream_session(const struct session *s)
 {
@@ -246,7 +253,7 @@ stream_session(const struct session *s)
 	if (s == NULL || !session_copy(s, &ss.carry))
 		return;
 	ss.s = *s;
-	ss.s.opened = timer_wall() - s->opened;
+	ss.s.opened = other_end(s->opened);
 	/* Held at the garden's door: who takes over holds it there himself. */
 	if ((s->flags & SF_GARDEN) != 0 && session_local(s)->held_open)
 		ss.s.flags |= SF_OPEN;
@@ -652,7 +659,7 @@ take_tunnel(const struct state_record *rec)
 
 	if (!state_get(rec, &st) || st.stage.state == T_IDLE)
 		return false;
-	st.t.opened = timer_wall() - st.t.opened;
+	st.t.opened = other_end(st.t.opened);
 	t = tunnel_mirror(&st.t, &st.ctl, &st.stage);
 	if (t == NULL)
 		return too_many("tunnel", st.t.tid);
@@ -715,7 +722,7 @@ take_session(const struct state_record *rec)
 		return false;
 	if (tunnel_by_tid(ss.s.tid) == NULL)
 		return missing();
-	ss.s.opened = timer_wall() - ss.s.opened;
+	ss.s.opened = other_end(ss.s.opened);
 	s = session_mirror(&ss.s, &ss.carry);
 	if (s == NULL)
 		return too_many("session", ss.s.sid);

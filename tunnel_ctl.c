@@ -689,6 +689,7 @@ ctl_follow(struct ctl *c, const struct ctl_carry *carry)
 	c->high = carry->high;
 	c->Nr = carry->Nr;
 	c->last_recv = timer_now();
+	c->dead = false;		/* to whom it is a copy of, it is not */
 }
 
 bool

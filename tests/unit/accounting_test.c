@@ -735,6 +735,102 @@ test_rows(void **state)
 	assert_false(radius_row(1, &row));
 }
 
+/* ---- in a cluster ---- */
+
+/* Slaves hear of a record before a server does, and that it is confirmed. */
+static void
+test_slaves_first(void **state)
+{
+	struct session *s = new_session();
+	struct acct_carry c;
+	struct acct_gone g;
+	uint64_t number;
+
+	(void)state;
+	acct_follow(true);
+	acct_start(s);
+	acct_stop(s, CAUSE_USER_REQUEST);
+	pass(1000);
+	assert_int_equal(fake_drain(one.acct), 0);
+	assert_int_equal(acct_untold(), 2);
+	assert_true(acct_told_new(&c));
+	assert_int_equal(c.kind, 0);
+	assert_string_equal(c.id, "1");
+	number = c.number;
+	assert_false(acct_told_gone(&g));
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	assert_true(acct_told_gone(&g));
+	assert_int_equal(g.number, number);
+	assert_int_equal(g.kind, 0);
+	assert_string_equal(g.id, "1");
+	assert_false(acct_told_gone(&g));
+	/* The next one of the session waits for its own turn. */
+	pass(1000);
+	assert_int_equal(fake_drain(one.acct), 0);
+	assert_true(acct_told_new(&c));
+	assert_true(c.kind == 2 && c.number != number);
+	assert_false(acct_told_new(&c));
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	assert_true(acct_told_gone(&g));
+	acct_follow(false);
+}
+
+/* All that is there again; nobody follows any more: it goes by itself. */
+static void
+test_slaves_come_and_go(void **state)
+{
+	struct session *s = new_session();
+	struct acct_carry c;
+	struct acct_gone g;
+
+	(void)state;
+	acct_start(s);
+	acct_stop(s, CAUSE_USER_REQUEST);
+	acct_follow(true);
+	acct_tell_all();
+	acct_tell_all();
+	assert_int_equal(acct_untold(), 2);
+	assert_true(acct_told_new(&c));
+	acct_follow(false);
+	assert_false(acct_told_new(&c));
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	assert_false(acct_told_gone(&g));
+}
+
+/* A slave keeps records to itself, and sends them when it is master. */
+static void
+test_held(void **state)
+{
+	struct session *s = new_session();
+	struct asked a;
+
+	(void)state;
+	acct_start(s);
+	a = take();
+	acct_stop(s, CAUSE_USER_REQUEST);
+	acct_hold(true);
+	pass(60000);
+	assert_int_equal(fake_drain(one.acct), 0);
+	fake_answer(&a, RADIUS_ACCOUNTING_RESPONSE, 0);
+	pass(1000);
+	assert_int_equal(acct_pending(), 2);
+	acct_hold(false);
+	pass(100);
+	a = take();
+	assert_int_equal(asked_u32(&a, ATTR_ACCT_STATUS_TYPE), ACCT_START);
+	assert_in_range(asked_u32(&a, ATTR_ACCT_DELAY_TIME), 61, 62);
+	fake_answer(&a, RADIUS_ACCOUNTING_RESPONSE, 0);
+	turn();
+	pass(200);
+	assert_int_equal(serve(one.acct), 1);
+	assert_int_equal(stops[1], 1);
+}
+
 int
 main(void)
 {
@@ -757,7 +853,10 @@ main(void)
 		TEST(test_no_memory),
 		TEST(test_exit),
 		TEST(test_reconfigure),
-		TEST(test_rows)
+		TEST(test_rows),
+		TEST(test_slaves_first),
+		TEST(test_slaves_come_and_go),
+		TEST(test_held)
 	};
 
 	if (!loop_init())
