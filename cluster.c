@@ -235,6 +235,20 @@ is_up_to_date(void)
 	    replica_up_to_date();
 }
 
+/* Is there a router that sends us packets?  Without BGP nobody can tell. */
+static bool
+announces(void)
+{
+	struct bgp_row row;
+
+	if (!routes || !bgp_configured())
+		return routes;
+	for (size_t i = 0; bgp_row(i, &row); i++)
+		if (!row.suspended && strcmp(row.state, "Established") == 0)
+			return true;
+	return false;
+}
+
 static uint16_t
 our_flags(void)
 {
@@ -247,7 +261,7 @@ our_flags(void)
 	if (role == CLUSTER_SLAVE && master != 0 &&
 	    since(master_heard) > interval() * 3 / 2)
 		flags |= CW_WANTS_REPLY;
-	if (routes)
+	if (announces())
 		flags |= CW_HAS_ROUTES;
 	if (leaving)
 		flags |= CW_LEAVING;
@@ -341,16 +355,17 @@ settled_slaves(void)
 	uint32_t n = 0;
 
 	while ((m = member_next(m)) != NULL)
-		if (m->up_to_date_since != 0 &&
+		if (m->carries_since != 0 &&
 		    since(m->heard) <= 2 * interval() + TICK &&
-		    since(m->up_to_date_since) >= SETTLED)
+		    since(m->carries_since) >= SETTLED)
 			n++;
 	return n;
 }
 
 /*
  * A master with enough slaves leaves the packets to them; one who has not
- * enough, as at the start or when they are gone, must take them itself.
+ * enough, as at the start or when they are gone, must take them itself.  A
+ * slave that no router listens to does not count.
  *
  * A slave begins when it has everything, and goes on while it follows a new
  * master: its copy is that of the last one, and better than no way in.  But a
@@ -447,6 +462,7 @@ become_slave(const char *why)
 	forward_discard();
 	role = CLUSTER_SLAVE;
 	lns.master = false;
+	stream_skip();
 	was_whole = timer_now();
 	was_up_to_date = true;
 	followed = false;
@@ -644,15 +660,16 @@ on_heartbeat(struct member *m)
 }
 
 static void
-note_up_to_date(struct member *m)
+note_carrier(struct member *m)
 {
-	bool is = follows_us(m) && (m->state.flags & CW_UP_TO_DATE) != 0 &&
+	const uint16_t all = CW_UP_TO_DATE | CW_HAS_ROUTES;
+	bool is = follows_us(m) && (m->state.flags & all) == all &&
 	    (m->state.flags & CW_LEAVING) == 0;
 
 	if (!is)
-		m->up_to_date_since = 0;
-	else if (m->up_to_date_since == 0)
-		m->up_to_date_since = timer_now();
+		m->carries_since = 0;
+	else if (m->carries_since == 0)
+		m->carries_since = timer_now();
 }
 
 static void
@@ -668,7 +685,7 @@ on_ping(struct member *m)
 	if (role != CLUSTER_MASTER)
 		return;
 	count_followers();
-	note_up_to_date(m);
+	note_carrier(m);
 	if (!follows_us(m) || (m->state.flags & CW_WANTS_REPLY) != 0)
 		answer(m);
 	if (follows_us(m) && (m->state.flags & CW_WANTS_WALK) != 0)
@@ -1159,7 +1176,9 @@ somebody_goes_on(void)
 	const struct member *m = NULL;
 
 	while ((m = member_next(m)) != NULL)
-		if (m->up_to_date_since != 0 && is_fresh(m))
+		if (follows_us(m) && is_fresh(m) &&
+		    (m->state.flags & CW_UP_TO_DATE) != 0 &&
+		    (m->state.flags & CW_LEAVING) == 0)
 			return true;
 	return false;
 }

@@ -55,7 +55,7 @@ void stream_ask(uint32_t master);
 uint32_t stream_their_reign(void);
 uint64_t stream_expects(void);
 bool stream_is_whole(void);
-/* No walk has begun since the copy became incomplete. */
+/* No walk has begun since the copy became incomplete, and one is asked for. */
 bool stream_needs_walk(void);
 
 #endif

@@ -25,7 +25,8 @@ struct member {
 	unsigned int deaf;		/* how often in a row it said that it
 					 * does not hear us */
 	uint64_t answered;		/* ms: heartbeat sent to it alone */
-	uint64_t up_to_date_since;	/* ms; 0: it is not */
+	uint64_t carries_since;		/* ms: has everything, and packets come
+					 * to it; 0: not so */
 	bool warned;			/* of other intervals than ours */
 };
 

@@ -41,6 +41,7 @@
 #define HELD_MAX	1024
 #define ASK_AGAIN	100		/* ms */
 #define LONG_MISSING	1000		/* ms */
+#define BROKEN_REST	5000		/* ms */
 
 /* --- the master's side ----------------------------------------------------- */
 
@@ -217,6 +218,7 @@ static uint64_t known;			/* all before it exist */
 static uint64_t asked_until, ask_at;	/* asked for; when to ask again */
 static uint64_t missing_since;		/* ms; 0: nothing is */
 static bool walking;			/* CLUSTER_WALK_BEGIN has come */
+static uint64_t rest_until;		/* ms: no walk is asked for before */
 
 void
 stream_init(void)
@@ -231,6 +233,7 @@ stream_init(void)
 	walk_seq = 0;
 	walk_asked = walking = false;
 	expects = known = asked_until = ask_at = missing_since = 0;
+	rest_until = 0;
 }
 
 static void
@@ -256,6 +259,7 @@ void
 stream_follow(uint32_t number, uint64_t next)
 {
 	their_reign = number;
+	rest_until = 0;
 	start_over(next);
 }
 
@@ -281,7 +285,7 @@ stream_is_whole(void)
 bool
 stream_needs_walk(void)
 {
-	return !walking;
+	return !walking && timer_now() >= rest_until;
 }
 
 /* False: the copy makes no sense any more. */
@@ -302,6 +306,7 @@ take_records(struct rd r)
 	return !r.bad;
 }
 
+/* The next time may be as bad: the master shall not walk all the time. */
 static void
 broken(uint64_t seq)
 {
@@ -311,6 +316,7 @@ broken(uint64_t seq)
 	log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: part %llu of the "
 	    "master's stream makes no sense here; asking for everything anew",
 	    (unsigned long long)seq);
+	rest_until = timer_now() + BROKEN_REST;
 	start_over(known > seq ? known : seq + 1);
 }
 

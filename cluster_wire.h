@@ -109,7 +109,7 @@ void cw_put(struct wr *, uint16_t type, const void *value, size_t len);
 #define CW_UP_TO_DATE	0x0001	/* has everything */
 #define CW_WANTS_WALK	0x0002	/* has not, and no walk is under way */
 #define CW_WANTS_REPLY	0x0004	/* send me a heartbeat */
-#define CW_HAS_ROUTES	0x0008	/* announces the addresses */
+#define CW_HAS_ROUTES	0x0008	/* routers send it packets */
 #define CW_LEAVING	0x0010	/* is about to end: never elect it */
 
 /* What pings and heartbeats say of their sender. */

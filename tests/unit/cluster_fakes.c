@@ -27,6 +27,7 @@ struct l2tpns lns;
 struct fake fake;
 uint64_t fake_now, fake_late, fake_walk_ms;
 uint32_t fake_address;
+const char *fake_bgp;
 bool (*fake_send)(uint32_t to, const void *buf, size_t len);
 
 /* --- what cluster.c stands on --------------------------------------------- */
@@ -351,7 +352,16 @@ bgp_raise(bool up)
 bool
 bgp_configured(void)
 {
-	return false;
+	return fake_bgp != NULL;
+}
+
+bool
+bgp_row(size_t i, struct bgp_row *row)
+{
+	if (fake_bgp == NULL || i > 0)
+		return false;
+	*row = (struct bgp_row){ .state = fake_bgp };
+	return true;
 }
 
 bool

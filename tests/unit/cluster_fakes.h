@@ -26,6 +26,7 @@ extern uint64_t fake_late;		/* ms, since the turn began */
 extern uint64_t fake_walk_ms;		/* how long a walk takes */
 extern uint32_t fake_address;		/* on cluster_interface, if it has a
 					 * name */
+extern const char *fake_bgp;		/* a neighbour's state; NULL: none */
 extern bool (*fake_send)(uint32_t to, const void *buf, size_t len);
 
 /* A turn of the loop at fake_now, without descriptors. */

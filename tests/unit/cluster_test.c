@@ -43,7 +43,7 @@
 /* --- what the two sides tell each other ------------------------------------ */
 
 enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK, O_LATE,
-	O_SECRET };
+	O_SECRET, O_BGP };
 
 struct order_msg {
 	enum order order;
@@ -112,6 +112,10 @@ obey(const struct order_msg *o)
 		link_idle();
 		break;
 	case O_CHANGE:
+		if (o->from == UINT32_MAX) {	/* a copy gone wrong */
+			fake.chained = 12345;
+			break;
+		}
 		for (uint32_t n = 0; n < o->from; n++)
 			fake_change(o->group);
 		fake_turn();
@@ -123,6 +127,9 @@ obey(const struct order_msg *o)
 		fake_late = o->from;
 		fake_turn();
 		fake_late = 0;
+		break;
+	case O_BGP:
+		fake_bgp = o->from ? "Established" : "Active";
 		break;
 	case O_SECRET:
 		snprintf(lns.config.cluster_secret,
@@ -578,6 +585,51 @@ enough_slaves(void **state)
 	kill_9(2);
 	pass(1100);
 	assert_true(member[0].r.status.routes);
+}
+
+/* A slave that no router sends packets to does not relieve the master. */
+static void
+slave_without_router(void **state)
+{
+	(void)state;
+	start(0);
+	order(0, O_BGP, true, false);
+	pass(1600);
+	start(1);
+	order(1, O_BGP, false, false);
+	settle(3000);
+	pass(5000);
+	assert_true(member[1].r.status.routes);
+	assert_true(member[0].r.status.routes);
+	order(1, O_BGP, true, false);
+	pass(2700);
+	assert_false(member[0].r.status.routes);
+	order(1, O_BGP, false, false);
+	pass(1000);
+	assert_true(member[0].r.status.routes);
+	/* To go on with the sessions it need not. */
+	order(0, O_LEAVE, 0, false);
+	assert_true(member[0].r.left);
+}
+
+/* A stream that makes no sense is asked for anew, but not all the time. */
+static void
+senseless(void **state)
+{
+	(void)state;
+	three();
+	order(0, O_CHANGE, 1, false);
+	pass(100);
+	order(1, O_CHANGE, UINT32_MAX, false);
+	order(0, O_CHANGE, 1, false);
+	pass(3000);
+	assert_int_equal(member[1].r.counters.cluster_lost, 1);
+	assert_false(member[1].r.status.up_to_date);
+	assert_true(member[1].r.status.routes);
+	pass(3000);
+	assert_true(member[1].r.status.up_to_date);
+	assert_agreed();
+	assert_int_equal(the_master(), 0);
 }
 
 static void
@@ -1291,6 +1343,8 @@ main(void)
 		T(first_of_all),
 		T(all_at_once),
 		T(enough_slaves),
+		T(slave_without_router),
+		T(senseless),
 		T(master_dies),
 		T(slave_keeps_its_routes),
 		T(goodbye),
