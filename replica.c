@@ -851,7 +851,8 @@ sweep_fire(struct timer *timer)
 {
 	struct slice slice = slice_begin(SLICE_USEC);
 	struct session *s;
-	struct tunnel *t = NULL;
+	struct tunnel *t;
+	uint32_t tid = 0;
 
 	while ((s = session_next(copy.sweep_at)) != NULL) {
 		copy.sweep_at = s->sid;
@@ -862,9 +863,11 @@ sweep_fire(struct timer *timer)
 			return;
 		}
 	}
-	while ((t = tunnel_next(t != NULL ? t->tid : 0)) != NULL)
+	while ((t = tunnel_next(tid)) != NULL) {
+		tid = t->tid;
 		if (is_stale(tunnel_local(t)->seen))
 			tunnel_forget(t);
+	}
 }
 
 static bool
