@@ -165,7 +165,7 @@ check-replay: $(B)/replay/replay
 # Fuzz targets: clang's libFuzzer with ASan and UBSan, objects of their own.
 FB	= build/fuzz
 FUZZ_SAN = -fsanitize=address,undefined -fno-sanitize-recover=all
-FUZZ_CFLAGS = -std=gnu11 -O1 -g $(WARN) -I. -Itests/unit $(PKG_CFLAGS) \
+FUZZ_CFLAGS = -std=gnu11 -O1 -g $(WARN) -I. -Itests/fuzz -Itests/unit $(PKG_CFLAGS) \
 	  -DETCDIR='"$(ETCDIR)"' -DLIBDIR='"$(LIBDIR)"' $(FUZZ_SAN)
 $(FB)/%.o: %.c Makefile
 	@mkdir -p $(@D)

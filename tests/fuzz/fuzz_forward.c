@@ -19,6 +19,7 @@
 #include "fake_plugins.h"
 #include "forward.h"
 #include "forward_io.h"
+#include "fuzz.h"
 #include "icmp.h"
 #include "ipv4.h"
 #include "l2tp_avp.h"
@@ -34,8 +35,6 @@
 #define SLOW		64		/* kbit/s */
 #define DISCARD		9		/* UDP port: RFC 863 */
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct l2tpns lns;
 
 static struct tunnel *tunnels[2];
@@ -46,13 +45,6 @@ static struct peer lacs[2] = {
 };
 static uint16_t mtu;
 static uint64_t to_tun, to_lac;
-
-static void
-check(bool sound)
-{
-	if (!sound)
-		abort();
-}
 
 /* Reads every octet, so that ASan sees them all. */
 static void

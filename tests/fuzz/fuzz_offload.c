@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "gro.h"
 #include "gso.h"
 #include "offload_model.h"
@@ -25,16 +26,7 @@
 #define IOV_LIMIT	1024		/* of writev(), IOV_MAX in limits.h */
 #define FLOWS		8
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 static struct model_packet whole, piece;
-
-static void
-check(bool sound)
-{
-	if (!sound)
-		abort();
-}
 
 static uint8_t *
 copy_of(const uint8_t *p, size_t len)

@@ -15,10 +15,9 @@
 
 #include "digest.h"
 #include "forward.h"
+#include "fuzz.h"
 #include "ippool.h"
 #include "l2tp_avp.h"
-#include "log.h"
-#include "loop.h"
 #include "ppp_proto.h"
 #include "secrets.h"
 #include "session.h"
@@ -29,8 +28,6 @@
 #define TUNNELS		3
 #define POOL		4	/* fewer than sessions: the pool runs dry */
 #define LACS		2
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct l2tpns lns;
 
@@ -49,13 +46,6 @@ static const char text_secrets[] =
     "bob * secret 10.9.9.9\n"
     "carol * secret 10.0.0.2\n";
 static char text_pool[] = "10.0.0.1\n10.0.0.2\n10.0.0.3\n10.0.0.4\n";
-
-static void
-check(bool sound)
-{
-	if (!sound)
-		abort();
-}
 
 /* --- what the server sends ---------------------------------------------- */
 
@@ -297,15 +287,6 @@ let_go(void)
 /* --- the steps ---------------------------------------------------------- */
 
 static void
-no_fault(const char *file, unsigned int line, const char *reason, void *arg)
-{
-	(void)file;
-	(void)line;
-	(void)reason;
-	(void)arg;
-}
-
-static void
 drop_something(uint8_t which)
 {
 	struct session *s = session_by_sid(which % (SESSIONS + 1));
@@ -380,14 +361,8 @@ step(struct rd *r)
 static void
 once(void)
 {
-	static bool done;
-
-	if (done)
+	if (!fuzz_first())
 		return;
-	done = true;
-	log_open("/dev/null", NULL, 0);
-	log_set_level(LOG_L_DATA);
-	loop_init();
 	timers_init();
 	timer_fake(1000);
 	config_defaults(&lns.config);

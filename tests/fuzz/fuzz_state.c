@@ -12,9 +12,8 @@
 
 #include "accounting.h"
 #include "forward.h"
+#include "fuzz.h"
 #include "ippool.h"
-#include "log.h"
-#include "loop.h"
 #include "session.h"
 #include "state.h"
 #include "table.h"
@@ -23,18 +22,9 @@
 #define SESSIONS	16
 #define TUNNELS		4
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 struct l2tpns lns;
 
 static const char pool[] = "10.1.0.0/28\n10.0.0.1\n10.0.0.2\n10.0.0.3\n";
-
-static void
-check(bool sound)
-{
-	if (!sound)
-		abort();
-}
 
 static bool
 to_lac(const struct peer *p, const void *buf, size_t len)
@@ -45,25 +35,10 @@ to_lac(const struct peer *p, const void *buf, size_t len)
 }
 
 static void
-no_fault(const char *file, unsigned int line, const char *reason, void *arg)
-{
-	(void)file;
-	(void)line;
-	(void)reason;
-	(void)arg;
-}
-
-static void
 once(void)
 {
-	static bool done;
-
-	if (done)
+	if (!fuzz_first())
 		return;
-	done = true;
-	log_open("/dev/null", NULL, 0);
-	log_set_level(LOG_L_DATA);
-	loop_init();
 	config_defaults(&lns.config);
 	lns.config.max_sessions = SESSIONS;
 	lns.config.max_tunnels = TUNNELS;
