@@ -502,8 +502,11 @@ do_load_plugin(struct command_run *run)
 	else {
 		command_audit(run, "load plugin %s", run->argv[0]);
 		command_print(run, "Loading plugin %s\n", run->argv[0]);
-		if (!plugin_load(run->argv[0], err, sizeof(err)))
+		if (!plugin_load(run->argv[0], err, sizeof(err))) {
+			command_audit(run, "load plugin %s: not done: %s",
+			    run->argv[0], err);
 			command_print(run, "Plugin load failed: %s\n", err);
+		}
 	}
 }
 

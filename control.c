@@ -169,13 +169,13 @@ answer_unknown(struct request *q)
 
 /* What a plugin says; its length may be nonsense, its text may be longer. */
 static void
-take_response(struct request *q, const struct param_control *p)
+take_response(struct request *q, const struct param_control *p, int ret)
 {
 	size_t n = 0;
 
 	if (p->response != NULL && p->response_length > 0)
 		n = strnlen(p->response, (size_t)p->response_length);
-	answer(q, p->is_error != 0, "%.*s", (int)(n < sizeof(q->text) ? n :
+	answer(q, p->is_error != 0 || ret == PLUGIN_RET_ERROR, "%.*s", (int)(n < sizeof(q->text) ? n :
 	    sizeof(q->text) - 1), n > 0 ? p->response : "");
 }
 
@@ -223,7 +223,7 @@ do_command(struct request *q)
 	ret = plugin_call_reviewed(PE_control, &p, keep_question, &question,
 	    &by);
 	if (p.send_response)
-		take_response(q, &p);
+		take_response(q, &p, ret);
 	else if (ret == PLUGIN_RET_ERROR)
 		answer(q, true, "%s: the module %s failed", q->word[0], by);
 	else if (ret == PLUGIN_RET_OK)
@@ -290,7 +290,7 @@ copy_words(struct request *q)
 #define LOG_REQUEST(q, words)						       \
 	"nsctl from %u.%u.%u.%u: %s: %s", (q)->addr >> 24,		       \
 	(q)->addr >> 16 & 255, (q)->addr >> 8 & 255, (q)->addr & 255, words,   \
-	(q)->failed ? (q)->text : "done"
+	!(q)->failed ? "done" : (q)->text[0] != '\0' ? (q)->text : "failed"
 
 /* Who intercepts whom is not for every listener. */
 static void

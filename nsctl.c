@@ -260,6 +260,16 @@ random_id(void)
 	return id;
 }
 
+/* What the server takes for an argument; it has no answer to others. */
+static bool
+is_plain(const char *arg)
+{
+	for (; *arg != '\0'; arg++)
+		if ((unsigned char)*arg < 0x20 || *arg == 0x7f)
+			return false;
+	return true;
+}
+
 static void
 make_request(struct control_msg *m, int argc, char **argv)
 {
@@ -274,6 +284,9 @@ make_request(struct control_msg *m, int argc, char **argv)
 	m->sequence = wall_usec();
 	m->argc = 0;
 	for (int i = m->type != CONTROL_COMMAND; i < argc; i++) {
+		if (!is_plain(argv[i]))
+			die(EXIT_USAGE, "a control character in an argument: "
+			    "give the session's number instead of its user");
 		if (m->argc == CONTROL_ARGS_MAX ||
 		    strlen(argv[i]) > CONTROL_ARG_MAX)
 			die(EXIT_USAGE, "at most %d arguments of at most %d "

@@ -259,8 +259,9 @@ struct param_control {
 	/* These are what one wants, whatever the version of the protocol. */
 	int argc;			/* at least 1 */
 	const char *const *argv;	/* the command's words, then a NULL */
-	int is_error;			/* 0; 1: nsctl prints the response as
-					 * an error and its exit code says so */
+	int is_error;			/* 0; 1, or PLUGIN_RET_ERROR: nsctl
+					 * prints the response as an error and
+					 * its exit code says so */
 };
 
 /* --- what the server offers --------------------------------------------- */

@@ -140,6 +140,8 @@ def test_our_nsctl(net, server):
     assert ours("load_plugin")[0] == 2
     assert ours("127.0.0.1")[0] == 2
     assert ours("echo", "x" * 256)[0] == 2
+    status, out, err = ours("drop", "a\tb")
+    assert status == 2 and "control character" in err
     status, out, err = ours("-h", "127.0.0.1:9", "help")
     assert status == 3 and "nobody listens" in err
 

@@ -353,6 +353,14 @@ test_plugins_do_not_answer(void **state)
 	returns = PLUGIN_RET_ERROR;
 	local(CONTROL_COMMAND, "x", NULL);
 	want(CONTROL_ERROR, "x: the module made_up failed");
+	/* Its own words are the better ones, but nobody's success. */
+	says = "no disk";
+	says_length = (int)strlen(says);
+	sends = 1;
+	local(CONTROL_COMMAND, "x", NULL);
+	want(CONTROL_ERROR, "no disk");
+	says = NULL;
+	sends = 0;
 	returns = PLUGIN_RET_STOP;
 	make(CONTROL_V2, CONTROL_COMMAND, "x", NULL);
 	assert_false(ask(true));

@@ -1485,6 +1485,8 @@ plugins_and_the_end(void **state)
 	assert_string_equal(audit, "load plugin throttlectl\n");
 	assert_prints(do_load_plugin, "x",
 	    "Loading plugin x\nPlugin load failed: no file\n");
+	assert_string_equal(audit,
+	    "load plugin x\nload plugin x: not done: no file\n");
 	assert_prints(do_remove_plugin, "", "Specify a plugin to remove\n");
 	assert_prints(do_remove_plugin, "x", "Plugin is not loaded\n");
 	assert_prints(do_remove_plugin, "garden", "Removing plugin garden\n");
