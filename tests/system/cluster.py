@@ -209,8 +209,8 @@ class Member(daemon_module.Daemon):
                          "bgp_peer1_as": ROUTER_AS})
         keys.update(config or {})
         super().__init__(bed.net.members[n], directory, config=keys,
-                         ip_pool=bed.pool + "\n",
-                         setuid=False, sandbox=False)
+                         ip_pool=bed.pool + "\n", lines=bed.lines,
+                         files=bed.files, setuid=False, sandbox=False)
 
     # What happens to it.
 
@@ -307,8 +307,9 @@ class Bed:
     """The whole scene.  Everything that is made here ends with close()."""
 
     def __init__(self, directory, members=3, bgp=True, pool=POOL,
-                 radius=None, config=None):
+                 radius=None, config=None, lines=(), files=None):
         self.directory = directory
+        self.lines, self.files = lines, files
         self.bgp = bgp
         self.pool = pool
         self.config = config
@@ -407,14 +408,14 @@ class Bed:
     def impair(self, n):
         """Brings the rules of a member's namespace to what is wanted."""
         space = self.net.members[n]
-        space.run("nft", "flush", "ruleset")
         drops = ["ip saddr %s udp dport %d drop" % (address(a), CLUSTER_PORT)
                  for a, b in self.cuts if b == n]
         loss, double = self.loss.get(n, (0, 0))
         if loss:
             drops.append("udp dport %d numgen random mod 1000 < %d drop" % (
                 CLUSTER_PORT, loss * 10))
-        rules = ""
+        rules = "".join("table %s bed {\n}\ndelete table %s bed\n" % (f, f)
+                        for f in ("ip", "netdev"))
         if drops:
             rules += ("table ip bed {\n chain in {\n  type filter hook input "
                       "priority 0\n  %s\n }\n}\n" % "\n  ".join(drops))
@@ -423,8 +424,7 @@ class Bed:
                       "egress device \"eth0\" priority 0\n  udp dport %d "
                       "numgen random mod 1000 < %d dup to \"eth0\"\n }\n}\n"
                       % (CLUSTER_PORT, double * 10))
-        if rules:
-            space.run("nft", "-f", "-", stdin=rules)
+        space.run("nft", "-f", "-", stdin=rules)
 
     def cut(self, *pairs):
         """From now on these, and no others: b hears nothing of a."""

@@ -1,5 +1,6 @@
 """Plugins in a place that the server takes them from, and our nsctl."""
 
+import contextlib
 import glob
 import os
 import shutil
@@ -15,8 +16,8 @@ OURS = os.path.join(BUILD, "nsctl")
 PLUGINS = os.path.join(BUILD, "plugins")
 
 
-@pytest.fixture
-def plugin_dir():
+@contextlib.contextmanager
+def made():
     """A directory of plugins that the server accepts: the tests', and those
     that come with it."""
     top = tempfile.mkdtemp(prefix="l2tpns-test-", dir="/run")
@@ -26,6 +27,12 @@ def plugin_dir():
             put(path, top)
     yield top
     shutil.rmtree(top)
+
+
+@pytest.fixture
+def plugin_dir():
+    with made() as top:
+        yield top
 
 
 def put(path, directory):
