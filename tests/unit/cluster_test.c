@@ -43,7 +43,7 @@
 /* --- what the two sides tell each other ------------------------------------ */
 
 enum order { O_TURN, O_INPUT, O_CHANGE, O_LEAVE, O_LINK, O_LATE,
-	O_SECRET, O_BGP };
+	O_SECRET, O_BGP, O_FORWARD };
 
 struct order_msg {
 	enum order order;
@@ -127,6 +127,10 @@ obey(const struct order_msg *o)
 		fake_late = o->from;
 		fake_turn();
 		fake_late = 0;
+		break;
+	case O_FORWARD:
+		(void)cluster_send(0, CLUSTER_FROM_LAC, (const uint8_t *)"x",
+		    1);
 		break;
 	case O_BGP:
 		fake_bgp = o->from ? "Established" : "Active";
@@ -818,12 +822,33 @@ stopped_slave(void **state)
 			pass(100);
 		}
 		member[2].stopped = false;
+		step();
+		assert_int_equal(member[2].r.status.peers, 2);
 		pass(100);
 		settle(4000);
 		assert_int_equal(the_master(), 0);
 		assert_int_equal(two_masters, 0);
 		assert_agreed();
 	}
+}
+
+/* Nobody else is there who could say that the master is alive. */
+static void
+stopped_slave_of_two(void **state)
+{
+	(void)state;
+	start(0);
+	pass(1600);
+	start(1);
+	settle(3000);
+	member[1].stopped = true;
+	pass(10 * TIMEOUT);
+	member[1].stopped = false;
+	step();
+	assert_false(member[1].r.is_master);
+	settle(3000);
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
 }
 
 /* The side that has the calls wins, whoever is older. */
@@ -1104,14 +1129,51 @@ assert_no_effect(int i, const struct report *was)
 	assert_memory_equal(&is, was, sizeof(is));
 }
 
+/* A packet that is handed on counts once, and with the master only. */
+static void
+handed_on_once(void **state)
+{
+	uint64_t replayed_before;
+
+	(void)state;
+	three();
+	recording = true;
+	order(1, O_FORWARD, 0, false);
+	recording = false;
+	assert_non_null(recorded);
+	assert_null(recorded->next);
+	assert_int_equal(recorded->to, 0);
+	pass(100);
+	assert_int_equal(member[0].r.fake.forwarded, 1);
+	replayed_before = member[0].r.counters.cluster_replayed;
+	for (int i = 0; i < 3; i++)
+		hand(i, ADDR(1), false, recorded->buf, recorded->len);
+	assert_int_equal(member[0].r.counters.cluster_replayed,
+	    replayed_before + 1);
+	assert_int_equal(member[0].r.fake.forwarded, 1);
+	assert_int_equal(member[2].r.fake.forwarded, 0);
+	/* Not either when its sender was gone for a while. */
+	cut_off(1, true);
+	pass(2 * TIMEOUT);
+	assert_int_equal(member[0].r.status.peers, 1);
+	hand(0, ADDR(1), false, recorded->buf, recorded->len);
+	cut_off(1, false);
+	settle(5000);
+	hand(the_master(), ADDR(1), false, recorded->buf, recorded->len);
+	hand(0, ADDR(1), false, recorded->buf, recorded->len);
+	assert_int_equal(member[0].r.fake.forwarded, 1);
+}
+
 /* Every packet of the list to everybody; roles stay as they are. */
 static void
 play_again(const struct packet *list)
 {
 	uint64_t promoted[MEMBERS], walks[MEMBERS], chained = 0;
+	uint32_t from, peers = 0;
 	int master = the_master();
-	uint32_t from;
 
+	for (int i = 0; i < MEMBERS; i++)
+		peers += i != master && member[i].pid != 0;
 	for (int i = 0; i < MEMBERS; i++) {
 		if (member[i].pid == 0)
 			continue;
@@ -1122,8 +1184,11 @@ play_again(const struct packet *list)
 	for (const struct packet *p = list; p != NULL; p = p->next) {
 		from = ADDR(p->from);
 		for (int i = 0; i < MEMBERS; i++)
-			if (member[i].pid != 0)
+			if (member[i].pid != 0) {
 				hand(i, from, p->group, p->buf, p->len);
+				assert_int_equal(member[i].r.status.peers,
+				    peers);
+			}
 		if (dice(20) == 0)
 			step();
 	}
@@ -1353,6 +1418,7 @@ main(void)
 		T(stale_master_wakes),
 		T(stopped_within_a_turn),
 		T(stopped_slave),
+		T(stopped_slave_of_two),
 		T(partition),
 		T(deaf_slave), T(mute_master),
 		T(flapping),
@@ -1362,6 +1428,7 @@ main(void)
 		T(nobody_followed),
 		T(walk_for_nobody),
 		T(interface_comes_late),
+		T(handed_on_once),
 		T(replayed),
 		T(damaged),
 		T(two_secrets),

@@ -76,6 +76,7 @@ cluster_garden_test_OBJS = cluster_garden.o table.o timer.o
 CLUSTER_OBJS = cluster.o cluster_member.o cluster_stream.o cluster_wire.o
 cluster_test_OBJS = unit/cluster_fakes.o $(CLUSTER_OBJS) counters.o digest.o ratelimit.o
 fuzz_cluster_OBJS = tests/unit/cluster_fakes.o $(CLUSTER_OBJS) counters.o digest.o ratelimit.o
+cluster_member_test_OBJS = cluster_member.o cluster_wire.o digest.o
 cluster_wire_test_OBJS = cluster_wire.o digest.o
 cluster_forward_test_OBJS = cluster_forward.o table.o timer.o counters.o log.o
 plugin_host_test_OBJS = $(plugins_test_OBJS)
