@@ -58,6 +58,7 @@
 #define STALL		1000		/* ms: worth a line */
 #define SETTLED		2000		/* ms */
 #define COPY_GOOD	60000		/* ms: of the last master's */
+#define LEAVE_TIMES	1000
 #define GARP_TIMES	3
 #define GARP_GAP	1000		/* ms */
 
@@ -1202,7 +1203,12 @@ cluster_leave(void)
 	if (role == CLUSTER_MASTER) {
 		if (!somebody_goes_on())
 			return false;
-		replicate();
+		/* Of much that has just changed each takes a part. */
+		for (int i = 0; i < LEAVE_TIMES; i++) {
+			replicate();
+			if (replica_queued() == 0)
+				break;
+		}
 		leaving = true;
 		become_slave("it is about to end");
 	}

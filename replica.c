@@ -236,6 +236,7 @@ stream_tunnel(struct tunnel *t, bool whole)
 		st.t.opened = other_end(t->opened);
 		stream_state(CLUSTER_TUNNEL, STATE_TUNNEL, &st);
 		said_numbers(t, &st.ctl);
+		tunnel_local(t)->told = true;
 		/* By which the copy's queue is empty. */
 		tunnel_local(t)->streamed = st.ctl.una;
 	}

@@ -40,6 +40,7 @@
 #define DROP_MS		10000	/* from the CDNs to the StopCCN, on request */
 #define DROP_SLICE	128	/* calls that end in one turn, of all tunnels */
 #define LENIENT_MS	20000	/* after a take-over: numbers are believed */
+#define SCCRQ_OCTETS	128	/* that came, for a copy: about as many */
 #define OVERHEAD	28	/* IP and UDP header, for amplification */
 
 /* Tunnels by local_id, and chains of tunnels by what their peer chose. */
@@ -240,7 +241,9 @@ tunnel_free(struct tunnel *t)
 	timer_disarm(&l->life);
 	timer_disarm(&l->drain);
 	unlink_ids(t);
-	replica_tunnel_gone(t);
+	/* Of a flood of half-open ones nobody need hear that it is over. */
+	if (l->told)
+		replica_tunnel_gone(t);
 	l->next_same = reap_first;
 	reap_first = t->tid;
 }
@@ -1430,6 +1433,7 @@ tunnel_wake(struct tunnel *t)
 	    HALF_OPEN_RETRIES);
 	switch (t->state) {
 	case T_WAIT_CTL_CONN:
+		l->octets_in = SCCRQ_OCTETS;
 		list_add(&half_open, t);
 		timer_arm(&l->life, l->answered ? LINGER_MS : HALF_OPEN_MS);
 		break;

@@ -36,7 +36,8 @@ struct tunnel_local {
 	uint32_t list_prev, list_next;	/* tids */
 	bool asleep;			/* a copy of what another server has */
 	uint16_t seen;			/* replica.c: in which of its walks */
-	uint16_t streamed;		/* and up to which Ns; with these: */
+	bool told;			/* slaves have heard of it, */
+	uint16_t streamed;		/* up to which Ns, and with these */
 	uint16_t said_una, said_high, said_Nr;
 };
 

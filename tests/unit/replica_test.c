@@ -128,6 +128,8 @@ static struct {
 	uint16_t last_type;		/* of a control message, with AVPs */
 	uint16_t Ns, Nr;
 	uint16_t tunnel_id, session_id;
+	uint16_t assigned;		/* the tunnel id of an SCCRP */
+	uint8_t challenge[16];
 } sent;
 
 static bool
@@ -152,6 +154,10 @@ to_lac(const struct peer *p, const void *buf, size_t len)
 		assert_true(l2tp_msg_decode(h.body, "", scratch,
 		    sizeof(scratch), &m));
 		sent.last_type = m.type;
+		sent.assigned = m.assigned_tunnel;
+		if (m.challenge.len == sizeof(sent.challenge))
+			memcpy(sent.challenge, m.challenge.p,
+			    sizeof(sent.challenge));
 	}
 	return true;
 }
@@ -979,6 +985,83 @@ test_control_goes_on(void **state)
 	assert_true(s == NULL || s->dying);
 }
 
+static void
+from_lac(struct wr *w, uint16_t Ns, uint16_t Nr)
+{
+	static const struct peer lac = { 0xc0000201, 0, 1701 };
+	size_t len = l2tp_msg_end(w);
+	struct l2tp_header h;
+
+	assert_true(len > 0);
+	l2tp_msg_stamp(w->start, Ns, Nr);
+	assert_int_equal(l2tp_header_decode(w->start, len, &h), L2TP_OK);
+	tunnel_input(&lac, &h, w->start, len);
+}
+
+/* A tunnel that is half open: its SCCCN answers the challenge of another. */
+static void
+test_half_open(void **state)
+{
+	uint8_t buf[512], response[16];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	(void)state;
+	strcpy(lns.config.l2tp_secret, "secret");
+	lns.config.l2tp_require_secret = true;
+	has_slaves = true;
+	replica_walk();
+	turn(100);
+	l2tp_msg_begin(&w, 0, 0, L2TP_SCCRQ);
+	l2tp_avp_u16(&w, true, AVP_PROTOCOL_VERSION, 0x0100);
+	l2tp_avp_u32(&w, true, AVP_FRAMING_CAP, 3);
+	l2tp_avp_bytes(&w, true, AVP_HOST_NAME, "lac", 3);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL, 77);
+	from_lac(&w, 0, 0);
+	assert_int_equal(sent.last_type, L2TP_SCCRP);
+	turn(100);
+	become_slave_of_nobody();
+	assert_true(follow(0));
+	assert_int_equal(table_tunnels(), 1);
+	sent.last_type = 0;
+	promote();
+	assert_int_equal(sent.last_type, L2TP_SCCRP);
+	w = wr_init(buf, sizeof(buf));
+	l2tp_challenge_response(response, L2TP_SCCCN, "secret", sent.challenge,
+	    sizeof(sent.challenge));
+	l2tp_msg_begin(&w, sent.assigned, 0, L2TP_SCCCN);
+	l2tp_avp_bytes(&w, true, AVP_CHALLENGE_RESPONSE, response,
+	    sizeof(response));
+	from_lac(&w, 1, 1);
+	assert_int_equal(tunnels_established(), 1);
+	lns.config.l2tp_secret[0] = '\0';
+	lns.config.l2tp_require_secret = false;
+}
+
+/* One that nobody answers is cleared, and a slave hears of that as well. */
+static void
+test_half_open_ends(void **state)
+{
+	uint8_t buf[512];
+	struct wr w = wr_init(buf, sizeof(buf));
+
+	(void)state;
+	has_slaves = true;
+	replica_walk();
+	turn(100);
+	l2tp_msg_begin(&w, 0, 0, L2TP_SCCRQ);
+	l2tp_avp_u16(&w, true, AVP_PROTOCOL_VERSION, 0x0100);
+	l2tp_avp_u32(&w, true, AVP_FRAMING_CAP, 3);
+	l2tp_avp_bytes(&w, true, AVP_HOST_NAME, "lac", 3);
+	l2tp_avp_u16(&w, true, AVP_ASSIGNED_TUNNEL, 77);
+	from_lac(&w, 0, 0);
+	turn(0);
+	turn(30000);
+	assert_int_equal(table_tunnels(), 0);
+	become_slave_of_nobody();
+	assert_true(follow(0));
+	assert_int_equal(table_tunnels(), 0);
+}
+
 /* On the spot, when its LAC speaks before its turn has come. */
 static void
 test_wake_on_demand(void **state)
@@ -1381,6 +1464,7 @@ main(int argc, char **argv)
 		T(test_changes_count_alone),
 		T(test_changes), T(test_slot_again), T(test_alone),
 		T(test_stale), T(test_late), T(test_promote),
+		T(test_half_open), T(test_half_open_ends),
 		T(test_control_goes_on), T(test_wake_on_demand),
 		T(test_new_while_waking), T(test_renegotiates), T(test_demote), T(test_end_goes_on),
 		T(test_accounts), T(test_beyond), T(test_conflicts),
