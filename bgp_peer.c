@@ -129,6 +129,8 @@ struct bgp_peer {
 static uint32_t router_id;
 
 static void step(struct bgp_peer *, enum event);
+static void fd_readable(struct loop_fd *);
+static void fd_writable(struct loop_fd *);
 
 void
 bgp_set_router_id(uint32_t id)
@@ -399,11 +401,6 @@ act_nothing(struct bgp_peer *p, enum state from)
 	(void)p;
 	(void)from;
 }
-
-static void
-fd_readable(struct loop_fd *);
-static void
-fd_writable(struct loop_fd *);
 
 static void
 connect_now(struct bgp_peer *p)

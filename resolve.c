@@ -77,7 +77,8 @@ resolve_child(int argc, char *const argv[], int *status)
 	(void)close(3);			/* the program */
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm(PATIENCE);
-	if (privs_give_up())
+	/* A change of user forgets PR_SET_PDEATHSIG: it comes after that. */
+	if (privs_give_up() && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0)
 		ask(argv[1], answer, sizeof(answer));
 	*status = pwrite(STDIN_FILENO, answer, strlen(answer), 0) !=
 	    (ssize_t)strlen(answer);

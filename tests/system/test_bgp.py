@@ -353,28 +353,60 @@ def test_hold_time(daemon, router, net):
     bird.wait({HOME, POOL}, 30)
 
 
-def test_names(daemon, router, net, desk):
+@pytest.fixture
+def names(net):
+    """A function that says what the server's hosts and resolv.conf hold."""
     directory = "/etc/netns/" + net.lns.name
     os.makedirs(directory, exist_ok=True)
-    try:
-        with open(directory + "/hosts", "w") as f:
-            f.write("%s core.example.net\n" % INET_ADDR)
-        with open(directory + "/resolv.conf", "w") as f:
-            f.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-        bird = router()
-        server = daemon(config={**KEYS, "bgp_peer1": "core.example.net",
-                                "bgp_peer2": "nobody.example.net"})
-        bird.wait({HOME, POOL})
-        server.wait_log(r"bgp nobody.example.net: no session: the name has "
-                        r"no address: .*; again in", 10)
-        t = desk()
-        assert t.peer("core.example.net")["address"] == INET_ADDR
-        assert t.peer("nobody.example.net")["address"] is None
-        assert t.run("restart bgp " + INET_ADDR) == \
-            "Restarting peer core.example.net\n"
-        bird.wait({HOME, POOL})
-    finally:
-        shutil.rmtree(directory)
+
+    def write(hosts, resolv_conf):
+        for name, text in ("hosts", hosts), ("resolv.conf", resolv_conf):
+            with open(os.path.join(directory, name), "w") as f:
+                f.write(text)
+    yield write
+    shutil.rmtree(directory)
+
+
+def test_names(daemon, router, names, desk):
+    names("%s core.example.net\n" % INET_ADDR,
+          "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    bird = router()
+    server = daemon(config={**KEYS, "bgp_peer1": "core.example.net",
+                            "bgp_peer2": "nobody.example.net"})
+    bird.wait({HOME, POOL})
+    server.wait_log(r"bgp nobody.example.net: no session: the name has "
+                    r"no address: .*; again in", 10)
+    t = desk()
+    assert t.peer("core.example.net")["address"] == INET_ADDR
+    assert t.peer("nobody.example.net")["address"] is None
+    assert t.run("restart bgp " + INET_ADDR) == \
+        "Restarting peer core.example.net\n"
+    bird.wait({HOME, POOL})
+
+
+def test_name_server_that_hangs(daemon, names, net, carrier, desk):
+    """Nobody waits for it: not packets, not the desk, not the end."""
+    deaf = net.inet.socket()
+    deaf.bind((INET_ADDR, 53))
+    names("", "nameserver %s\noptions timeout:30 attempts:2\n" % INET_ADDR)
+    server = daemon(config={**KEYS, "bgp_peer1": "core.example.net"},
+                    secrets=SECRETS)
+    call = carrier().call()
+    call.online("alice", "first")
+    t = desk()
+    t.run("clear counters")
+    assert call.ping(INET_ADDR, 10) == 10
+    assert t.peer("core.example.net")["state"] == "Connect"
+    rows = {r["counter"]: r["value"] for r in json.loads(
+        t.run("show counters json"))}
+    assert rows["longest_loop_stall"] < 500000
+    server.expected_exit = True
+    start = time.monotonic()
+    server.process.send(signal.SIGTERM)
+    server.process.wait(10)
+    assert time.monotonic() - start < 4.5
+    deaf.close()
+    wait_for("whoever asked to be gone", 2, lambda: not net.lns.pids())
 
 
 # -- configuration
