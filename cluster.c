@@ -11,8 +11,8 @@
  *
  * Elections need no votes.  Each slave ranks all it hears: who has everything
  * first, then who started first, then the higher address.  The best is master
- * when the time-out has passed; the next waits an interval more for each that
- * is better, in case that one is gone too.  Whoever still hears of the master
+ * when the time-out has passed; the next waits an interval and a half more for
+ * each that is better, in case that one is gone too.  Whoever still hears of the master
  * through others has a deaf link, not a dead master, and holds back.  Should
  * there be two masters all the same, the one who knows of more changes stays,
  * to be promoted being a change, and the other one follows it.
