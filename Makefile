@@ -51,7 +51,7 @@ CODECS	= l2tp_avp ppp_opt radius_attr ipv4 cksum gso gro control_wire state_wire
 MACHINES = tunnel tunnel_ctl session ppp ppp_cp ppp_lcp ppp_ipcp ppp_auth \
 	  auth radius radius_port accounting secrets forward forward_lac forward_tun \
 	  forward_hook throttle snoop tun icmp
-CLUSTER = cluster cluster_link cluster_member cluster_stream \
+CLUSTER = cluster cluster_talk cluster_link cluster_member cluster_stream \
 	  cluster_garden cluster_forward \
 	  replica
 SERVICES = $(CLUSTER) reload stop speed cleanup process privs notify control \

@@ -12,17 +12,16 @@
  * Elections need no votes.  Each slave ranks all it hears: who has everything
  * first, then who started first, then the higher address.  The best is master
  * when the time-out has passed; the next waits an interval and a half more for
- * each that is better, in case that one is gone too.  Whoever still hears of the master
- * through others has a deaf link, not a dead master, and holds back.  Should
- * there be two masters all the same, the one who knows of more changes stays,
- * to be promoted being a change, and the other one follows it.
+ * each that is better, in case that one is gone too.  Whoever still hears of
+ * the master through others has a deaf link, not a dead master, and holds back.
+ * Should there be two masters all the same, the one who knows of more changes
+ * stays, to be promoted being a change, and the other one follows it.
  *
- * What comes from the network is believed when it is signed, new, and from an
- * epoch that has answered our challenge (cluster_member.h).
+ * How members speak and whom they believe is in cluster_talk.c.
  *
  * Owns:     this server's role, lns.master; when the next beat is due.
- * Calls:    cluster_link, cluster_member, cluster_stream; replica.c and
- *           cluster_forward.c with what came; bgp.c, icmp.c, state.c by role.
+ * Calls:    cluster_talk, cluster_link, cluster_member, cluster_stream;
+ *           replica.c, bgp.c, icmp.c, state.c and plugins by role.
  * Lifetime: cluster_init() before the network is opened, as its hook at the
  *           end of the turn must come before that of forward.c.
  */
@@ -36,25 +35,19 @@
 #include "cluster_garden.h"
 #include "cluster_int.h"
 #include "cluster_link.h"
-#include "cluster_member.h"
-#include "digest.h"
 #include "forward.h"
 #include "icmp.h"
-#include "l2tpns.h"
 #include "log.h"
 #include "loop.h"
 #include "plugins.h"
-#include "ratelimit.h"
 #include "replica.h"
 #include "state.h"
-#include "timer.h"
 
 #define TICK		50		/* ms */
 #define LINK_CHECK	1000		/* ms */
 #define LINK_COMPLAIN	30000		/* ms */
 #define DEAF		2		/* pings or heartbeats */
 #define ANSWER_AGAIN	100		/* ms */
-#define ECHO_RATE	200		/* a second, for each address */
 #define STALL		1000		/* ms: worth a line */
 #define SETTLED		2000		/* ms */
 #define COPY_GOOD	60000		/* ms: of the last master's */
@@ -62,11 +55,7 @@
 #define GARP_TIMES	3
 #define GARP_GAP	1000		/* ms */
 
-#define ADDR(a)		(a) >> 24, (a) >> 16 & 255, (a) >> 8 & 255, (a) & 255
-#define ADDR_FMT	"%u.%u.%u.%u"
-
 static enum cluster_role role = CLUSTER_OFF;
-static uint64_t epoch, number;
 static uint64_t started;		/* ms */
 static uint64_t changes;
 static uint64_t beat_at, beat_sent;	/* ms: the next, the last */
@@ -88,38 +77,12 @@ static unsigned int garps_left;
 static uint64_t garp_at;
 
 static uint64_t link_check_at, complain_at;
-static struct ratelimit echoes;
 static struct timer ticker;
 
 static void tick(struct timer *);
 static void turn_begins(void), replicate(void);
 static struct loop_hook begin_hook = { .run = turn_begins };
 static struct loop_hook end_hook = { .run = replicate };
-
-static uint64_t
-interval(void)
-{
-	return (uint64_t)lns.config.cluster_hb_interval * 100;
-}
-
-static uint64_t
-timeout(void)
-{
-	return (uint64_t)lns.config.cluster_hb_timeout * 100;
-}
-
-static uint64_t
-since(uint64_t then)
-{
-	return timer_now() > then ? timer_now() - then : 0;
-}
-
-/* Heard lately enough to be counted on. */
-static bool
-is_fresh(const struct member *m)
-{
-	return since(m->heard) < 4 * interval();
-}
 
 enum cluster_role
 cluster_role(void)
@@ -155,66 +118,6 @@ uint64_t
 cluster_changes(void)
 {
 	return changes;
-}
-
-/* --- sending --------------------------------------------------------------- */
-
-void
-cluster_begin(struct wr *w, enum cw_kind kind, uint32_t to)
-{
-	struct cw_head h = { .kind = (uint8_t)kind,
-	    .cluster = lns.config.bind_address, .from = link_address(),
-	    .to = to, .epoch = epoch, .number = ++number };
-
-	cw_begin(w, &h);
-}
-
-/* It is there, but nothing that it sends to the group comes through. */
-static bool
-seems_deaf(const struct member *m)
-{
-	return since(m->heard_group) > 3 * interval();
-}
-
-/* Without a secret nothing is sent: it was taken away while we run. */
-static bool
-may_talk(void)
-{
-	return lns.config.cluster_secret[0] != '\0' ||
-	    lns.config.cluster_insecure;
-}
-
-bool
-cluster_post(struct wr *w, uint32_t to)
-{
-	size_t len = cw_seal(w, lns.config.cluster_secret);
-	struct member *m = NULL;
-	bool sent;
-
-	if (len == 0 || !may_talk())
-		return false;
-	sent = link_send(to, w->start, len);
-	if (to == 0)
-		while ((m = member_next(m)) != NULL)
-			if (seems_deaf(m))
-				(void)link_send(m->addr, w->start, len);
-	return sent;
-}
-
-bool
-cluster_send(uint32_t to, enum cluster_record type, const uint8_t *record,
-    size_t len)
-{
-	static uint8_t buf[CW_DATAGRAM_MAX];
-	struct wr w = wr_init(buf, sizeof(buf));
-
-	if (to == 0 && role == CLUSTER_SLAVE)
-		to = master;
-	if (to == 0 || link_address() == 0)
-		return false;
-	cluster_begin(&w, CW_RECORD, to);
-	cw_put(&w, (uint16_t)type, record, len);
-	return cluster_post(&w, to);
 }
 
 /* --- what we are ----------------------------------------------------------- */
@@ -269,8 +172,8 @@ our_flags(void)
 	return flags;
 }
 
-static struct cw_state
-our_state(void)
+struct cw_state
+cluster_state(void)
 {
 	return (struct cw_state){
 		.flags = our_flags(),
@@ -291,36 +194,12 @@ our_state(void)
 	};
 }
 
-/* To all, or to one; `stranger` has said something, and is answered. */
-static void
-say_state(uint32_t to, const struct cw_member *stranger)
-{
-	struct cw_member list[CW_MEMBERS_MAX + 1];
-	struct cw_state s = our_state();
-	const struct member *m = NULL;
-	uint8_t buf[1024];
-	struct wr w = wr_init(buf, sizeof(buf));
-	size_t n = 0;
-
-	while ((m = member_next(m)) != NULL)
-		if (is_fresh(m))
-			list[n++] = (struct cw_member){ .addr = m->addr,
-			    .epoch = m->epoch,
-			    .challenge = m->state.challenge };
-	if (stranger != NULL)
-		list[n++] = *stranger;
-	cluster_begin(&w, role == CLUSTER_MASTER ? CW_HEARTBEAT : CW_PING, to);
-	cw_put_state(&w, &s);
-	cw_put_members(&w, list, n);
-	(void)cluster_post(&w, to);
-}
-
 static void
 beat(void)
 {
 	beat_sent = timer_now();
 	beat_at = beat_sent + interval();
-	say_state(0, NULL);
+	talk_say_state(0);
 }
 
 /* A slave in trouble asks its master, too, who may hear only that. */
@@ -329,7 +208,7 @@ beat_master(void)
 {
 	if (role == CLUSTER_SLAVE && master != 0 &&
 	    (our_flags() & CW_WANTS_REPLY) != 0)
-		say_state(master, NULL);
+		talk_say_state(master);
 }
 
 /* --- roles ----------------------------------------------------------------- */
@@ -589,7 +468,7 @@ outranks(const struct member *m, uint64_t their_changes,
 	return member_is_senior(m->started, m->addr, their_start, their_addr);
 }
 
-/* --- what comes ------------------------------------------------------------ */
+/* --- what others say --------------------------------------------------------- */
 
 static void
 master_is_there(void)
@@ -606,7 +485,7 @@ answer(struct member *m)
 	if (since(m->answered) < ANSWER_AGAIN)
 		return;
 	m->answered = timer_now();
-	say_state(m->addr, NULL);
+	talk_say_state(m->addr);
 }
 
 /*
@@ -642,8 +521,8 @@ is_to_follow(const struct member *m)
 	    outranks(m, changes, ours->started, ours->addr);
 }
 
-static void
-on_heartbeat(struct member *m)
+void
+cluster_heard_heartbeat(struct member *m)
 {
 	if (role == CLUSTER_MASTER) {
 		meet_master(m);
@@ -673,8 +552,8 @@ note_carrier(struct member *m)
 		m->carries_since = timer_now();
 }
 
-static void
-on_ping(struct member *m)
+void
+cluster_heard_ping(struct member *m)
 {
 	if (role == CLUSTER_SLAVE && m->addr == master) {
 		/* It follows another one: that one will be heard. */
@@ -693,262 +572,21 @@ on_ping(struct member *m)
 		stream_wants_walk(m->state.next);
 }
 
-static void
-check_config(struct member *m)
+bool
+cluster_heard_stream(const struct member *m, uint64_t n)
 {
-	if (m->warned ||
-	    (m->state.interval == lns.config.cluster_hb_interval &&
-	    m->state.timeout == lns.config.cluster_hb_timeout))
-		return;
-	m->warned = true;
-	log_error("cluster: " ADDR_FMT " has cluster_hb_interval %u and "
-	    "cluster_hb_timeout %u, this server %" PRId64 " and %" PRId64
-	    ": they must be the same on all", ADDR(m->addr),
-	    m->state.interval, m->state.timeout,
-	    lns.config.cluster_hb_interval, lns.config.cluster_hb_timeout);
-}
-
-/* The parts of a ping or heartbeat. */
-struct said {
-	bool has_state;
-	struct cw_state state;
-	bool hears_us;			/* our epoch is in the list */
-	bool answers;			/* and our challenge */
-};
-
-static bool
-read_said(struct rd body, struct said *said)
-{
-	struct cw_member who;
-	struct rd value;
-	uint16_t type;
-
-	*said = (struct said){ 0 };
-	while (cw_next(&body, &type, &value)) {
-		if (type == CW_F_STATE)
-			said->has_state = cw_get_state(&value, &said->state);
-		while (type == CW_F_MEMBERS && cw_get_member(&value, &who)) {
-			if (who.addr != link_address() || who.epoch != epoch)
-				continue;
-			said->hears_us = true;
-			said->answers = who.challenge == members_challenge();
-		}
-	}
-	return !body.bad && said->has_state;
-}
-
-static void
-on_state(struct member *m, const struct cw_head *h, bool group,
-    const struct said *said)
-{
-	uint64_t now = timer_now(), began = now - said->state.uptime;
-
-	if (h->number <= m->state_number)
-		return;			/* overtaken by a later one */
-	m->state_number = h->number;
-	m->state = said->state;
-	m->master = h->kind == CW_HEARTBEAT;
-	if (group)
-		m->heard_group = now;
-	m->deaf = said->hears_us ? 0 : m->deaf + 1;
-	if (said->hears_us)
-		m->hears_us = now;
-	if ((int64_t)(m->started - began) > 0)
-		m->started = began;
-	check_config(m);
-	if (m->master)
-		on_heartbeat(m);
-	else
-		on_ping(m);
-}
-
-static void
-on_stream(struct member *m, struct rd *body)
-{
-	struct cw_stream s;
-	struct rd value;
-	uint16_t type;
-
-	if (!cw_next(body, &type, &value) || type != CW_F_STREAM ||
-	    !cw_get_stream(&value, &s)) {
-		COUNT(cluster_malformed);
-		return;
-	}
-	if (role != CLUSTER_SLAVE || m->addr != master) {
-		COUNT(cluster_misplaced);
-		return;
-	}
+	if (role != CLUSTER_SLAVE || m->addr != master)
+		return false;
 	master_is_there();
-	changes = s.changes;
-	stream_input(&s, body);
+	changes = n;
+	return true;
 }
 
-static void
-on_resend(struct member *m, struct rd *body)
+void
+cluster_heard_restart(const struct member *m)
 {
-	struct rd value;
-	uint32_t reign;
-	uint16_t type;
-
-	if (!cw_next(body, &type, &value) || type != CW_F_RESEND ||
-	    !cw_get_reign(&value, &reign))
-		COUNT(cluster_malformed);
-	else if (role != CLUSTER_MASTER || reign != stream_reign())
-		COUNT(cluster_misplaced);
-	else
-		stream_resend(m->addr, &value);
-}
-
-static void
-on_record(struct member *m, struct rd *body)
-{
-	struct rd value;
-	uint16_t type;
-
-	if (!cw_next(body, &type, &value) || type < CLUSTER_BYTES ||
-	    type > CLUSTER_FROM_TUN)
-		COUNT(cluster_malformed);
-	else
-		cluster_forward_record(m->addr, (enum cluster_record)type,
-		    &value);
-}
-
-/*
- * Nothing of it is believed but that it may be answered, by which a member
- * that is there learns our challenge, and one that was recorded does not.
- */
-static struct member *
-meet_stranger(const struct cw_head *h, const struct said *said)
-{
-	struct cw_member who = { .addr = h->from, .epoch = h->epoch,
-	    .challenge = said->state.challenge };
-	struct member *m = member_find(h->from);
-
-	if (!said->answers) {
-		COUNT(cluster_unproven);
-		if (ratelimit_take(&echoes, h->from, ECHO_RATE))
-			say_state(h->from, &who);
-		return NULL;
-	}
-	if (m != NULL && h->from == master && role == CLUSTER_SLAVE)
+	if (role == CLUSTER_SLAVE && m->addr == master)
 		lose_master("it has begun anew", 0);
-	log_info("cluster: " ADDR_FMT " is %s", ADDR(h->from),
-	    m != NULL ? "there anew" : "there");
-	m = member_admit(h->from, h->epoch, timer_now());
-	if (m == NULL) {
-		static struct log_limit limit;
-
-		log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: more than %d "
-		    "members", CW_MEMBERS_MAX + 1);
-		return NULL;
-	}
-	m->heard_group = timer_now();
-	m->state.challenge = said->state.challenge;
-	cw_window_begin(&m->window, h->number);
-	say_state(m->addr, NULL);
-	return m;
-}
-
-static void
-dispatch(struct member *m, const struct cw_head *h, bool group,
-    struct rd *body, const struct said *said)
-{
-	m->heard = timer_now();
-	switch (h->kind) {
-	case CW_PING:
-	case CW_HEARTBEAT:
-		on_state(m, h, group, said);
-		break;
-	case CW_STREAM:
-		on_stream(m, body);
-		break;
-	case CW_RESEND:
-		on_resend(m, body);
-		break;
-	case CW_RECORD:
-		on_record(m, body);
-		break;
-	default:
-		COUNT(cluster_malformed);
-	}
-}
-
-/* Whoever sent it has the secret: is it somebody who is there now? */
-static void
-take(const struct cw_head *h, bool group, struct rd *body)
-{
-	bool states = h->kind == CW_PING || h->kind == CW_HEARTBEAT;
-	struct member *m = member_find(h->from);
-	struct said said = { 0 };
-
-	if (states && !read_said(*body, &said)) {
-		COUNT(cluster_malformed);
-		return;
-	}
-	if (m != NULL && m->epoch == h->epoch) {
-		if (!cw_window_take(&m->window, h->number)) {
-			COUNT(cluster_replayed);
-			return;
-		}
-	} else if (!states) {
-		COUNT(cluster_unproven);
-		return;
-	} else {
-		m = meet_stranger(h, &said);
-		if (m == NULL)
-			return;
-	}
-	dispatch(m, h, group, body, &said);
-}
-
-static void
-refuse(enum cw_result why, uint32_t from)
-{
-	static struct log_limit version_limit, forged_limit;
-
-	switch (why) {
-	case CW_OTHER_VERSION:
-		COUNT(cluster_version);
-		log_limited(&version_limit, LOG_L_ERROR, 0, 0, "cluster: "
-		    ADDR_FMT " speaks another version of the protocol",
-		    ADDR(from));
-		break;
-	case CW_FORGED:
-		COUNT(cluster_forged);
-		log_limited(&forged_limit, LOG_L_WARN, 0, 0, "cluster: what "
-		    "came from " ADDR_FMT " is not signed with our "
-		    "cluster_secret", ADDR(from));
-		break;
-	default:
-		COUNT(cluster_malformed);
-	}
-}
-
-static void
-input(uint32_t from, bool group, const uint8_t *buf, size_t len)
-{
-	static struct log_limit limit;
-	enum cw_result result;
-	struct cw_head h;
-	struct rd body;
-
-	result = cw_open(buf, len, lns.config.cluster_secret, &h, &body);
-	if (result != CW_OK || !may_talk()) {
-		refuse(result != CW_OK ? result : CW_FORGED, from);
-		return;
-	}
-	if (h.cluster != lns.config.bind_address) {
-		COUNT(cluster_other);
-	} else if (h.from != from || (h.to != 0 && h.to != link_address())) {
-		COUNT(cluster_sender);
-	} else if (h.from == link_address()) {
-		COUNT(cluster_sender);
-		if (h.epoch != epoch)
-			log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: "
-			    "another member has this server's address "
-			    ADDR_FMT, ADDR(from));
-	} else
-		take(&h, group, &body);
 }
 
 /* Everything that has come is read: what is missing now may be asked for. */
@@ -1129,7 +767,7 @@ why_alone(void)
 {
 	if (lns.config.cluster_address == 0)
 		return "cluster_address is 0.0.0.0";
-	if (!may_talk())
+	if (!talk_allowed())
 		return "there is no cluster_secret";
 	return NULL;
 }
@@ -1148,16 +786,14 @@ cluster_init(void)
 	role = CLUSTER_SLAVE;
 	stream_init();
 	members_init();
-	digest_random(&epoch, sizeof(epoch));
-	number = changes = 0;
+	talk_init();
+	changes = 0;
 	started = beat_sent = timer_now();
 	beat_at = last_turn = elect_at = master_heard = was_whole = 0;
 	master = 0;
 	leaving = routes = followed = false;
 	master_gone = was_up_to_date = has_followed = false;
 	garps_left = 0;
-	echoes.key = digest_random_u32();
-	link_input = input;
 	link_idle = idle;
 	forward_before_control = replicate;
 	ticker.fire = tick;
@@ -1192,7 +828,7 @@ say_goodbye(void)
 
 	beat();
 	while ((m = member_next(m)) != NULL)
-		say_state(m->addr, NULL);
+		talk_say_state(m->addr);
 }
 
 bool

@@ -5,19 +5,79 @@
 #define CLUSTER_INT_H
 
 #include "cluster.h"
+#include "cluster_member.h"
 #include "cluster_wire.h"
+#include "l2tpns.h"
+#include "timer.h"
 
-/* --- cluster.c ------------------------------------------------------------- */
+#define ADDR(a)		(a) >> 24, (a) >> 16 & 255, (a) >> 8 & 255, (a) & 255
+#define ADDR_FMT	"%u.%u.%u.%u"
+
+/* Times are in milliseconds, on timer_now()'s scale. */
+
+static inline uint64_t
+interval(void)
+{
+	return (uint64_t)lns.config.cluster_hb_interval * 100;
+}
+
+static inline uint64_t
+timeout(void)
+{
+	return (uint64_t)lns.config.cluster_hb_timeout * 100;
+}
+
+static inline uint64_t
+since(uint64_t then)
+{
+	return timer_now() > then ? timer_now() - then : 0;
+}
+
+/* Heard lately enough to be counted on. */
+static inline bool
+is_fresh(const struct member *m)
+{
+	return since(m->heard) < 4 * interval();
+}
+
+/* --- cluster.c: who is master ------------------------------------------------ */
+
+/* What this server says of itself. */
+struct cw_state cluster_state(void);
+
+/* What a member has just said that we believe: m->state. */
+void cluster_heard_heartbeat(struct member *);
+void cluster_heard_ping(struct member *);
+
+/*
+ * Part of a stream, after so many changes: false if its sender is not our
+ * master.
+ */
+bool cluster_heard_stream(const struct member *, uint64_t changes);
+
+/* Its process has ended; another one has its address. */
+void cluster_heard_restart(const struct member *);
+
+uint64_t cluster_changes(void);
+
+/* --- cluster_talk.c: what members say to each other -------------------------- */
+
+/* This process begins: with an epoch of its own. */
+void talk_init(void);
+
+/* False without a secret, unless that is wanted. */
+bool talk_allowed(void);
+
+/* A ping or heartbeat of ours, to one member or to all (0). */
+void talk_say_state(uint32_t to);
 
 /*
  * A datagram of ours to one member, or to all (0): begun in w, which has room
  * for CW_DATAGRAM_MAX; signed and sent.  Members who do not seem to hear the
  * group get a copy of their own.
  */
-void cluster_begin(struct wr *, enum cw_kind, uint32_t to);
-bool cluster_post(struct wr *, uint32_t to);
-
-uint64_t cluster_changes(void);
+void talk_begin(struct wr *, enum cw_kind, uint32_t to);
+bool talk_post(struct wr *, uint32_t to);
 
 /* --- cluster_stream.c ------------------------------------------------------ */
 

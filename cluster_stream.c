@@ -135,10 +135,10 @@ send_body(uint32_t to, uint64_t seq, const uint8_t *p, size_t len)
 	    .changes = cluster_changes() };
 	struct wr w = wr_init(buf, sizeof(buf));
 
-	cluster_begin(&w, CW_STREAM, to);
+	talk_begin(&w, CW_STREAM, to);
 	cw_put_stream(&w, &s);
 	wr_bytes(&w, p, len);
-	(void)cluster_post(&w, to);
+	(void)talk_post(&w, to);
 }
 
 /* A datagram that cannot be sent is as one that gets lost. */
@@ -450,7 +450,7 @@ stream_ask(uint32_t master)
 	if (from == expects)
 		ask_at = now + ASK_AGAIN;
 	COUNT(cluster_asked);
-	cluster_begin(&w, CW_RESEND, master);
+	talk_begin(&w, CW_RESEND, master);
 	cw_put_resend(&w, their_reign, range, n);
-	(void)cluster_post(&w, master);
+	(void)talk_post(&w, master);
 }
