@@ -14,6 +14,7 @@
 
 #include "cli_rows.h"
 #include "command.h"
+#include "plugins.h"
 #include "session.h"
 #include "table.h"
 #include "tunnel.h"
@@ -134,6 +135,7 @@ static const struct column session_labels[] = {
 	{ "Time limit", "session_timeout", COL_NUMBER, 0, NULL, 0, 0 },
 	{ "Idle limit", "idle_timeout", COL_NUMBER, 0, NULL, 0, 0 },
 	{ "Filter-Id", "filter_id", COL_NAME, 0, NULL, 0, 0 },
+	{ "Held by", "held_by", COL_TEXT, 0, NULL, 0, 0 },
 	{ 0 }
 };
 _Static_assert(sizeof(session_labels) / sizeof(session_labels[0]) <=
@@ -246,6 +248,7 @@ session_details(struct rows *r, const struct session *s)
 	*c++ = cell_some(s->session_timeout);
 	*c++ = cell_some(s->idle_timeout);
 	*c++ = cell_s(s->filter_id);
+	*c++ = cell_s(plugin_holders(l->held, r->text[4], sizeof(r->text[4])));
 }
 
 static enum row_step

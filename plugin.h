@@ -132,8 +132,9 @@ struct param_pre_auth {
  * post_auth: the answer has been looked at, and the peer is about to be told.
  * Who is let in although RADIUS said no gets what pre_auth has set, as a Reject
  * itself says nothing of an address, limits or pairs.  What set_dns() and its
- * like set from here on holds; the address comes later.  Comes again when a peer
- * logs in again in the same session.  ERROR: the login is refused.  Master only.
+ * like set from here on holds; the address comes later.  Comes again when a
+ * peer logs in again in the same session.  ERROR: the login is refused.  Master
+ * only.
  */
 struct param_post_auth {
 	uint32_t t, s;
@@ -188,8 +189,8 @@ struct param_kill_session {
  * radius_response: the answer that let somebody in has a Cisco-AVPair
  * (attribute 26, vendor 9, type 1).  Its text is key=value, or several of them
  * with commas between; this is one, without blanks and quotes around key and
- * value.  After post_auth, before the peer may send IP.  STOP and ERROR: no further plugin sees this one; the others follow.
- * Master only.
+ * value.  After post_auth, before the peer may send IP.  STOP and ERROR: no
+ * further plugin sees this one; the others follow.  Master only.
  */
 struct param_radius_response {
 	uint32_t t, s;
@@ -346,8 +347,8 @@ struct pluginfuncs {
 	int (*is_master)(void);
 	/*
 	 * The value of a key of startup-config, as `show running-config`
-	 * prints it (texts with quotes around them).  0 for an unknown key, for one that is a secret, and when
-	 * it does not fit size.
+	 * prints it (texts with quotes around them).  0 for an unknown key, for
+	 * one that is a secret, and when it does not fit size.
 	 */
 	int (*get_config)(const char *key, char *value, size_t size);
 

@@ -654,6 +654,20 @@ plugin_name(size_t n)
 	return NULL;
 }
 
+const char *
+plugin_holders(uint32_t bits, char *dst, size_t size)
+{
+	const struct plugin *p;
+	size_t n = 0;
+
+	dst[0] = '\0';
+	for (p = plugins; p != NULL; p = p->next)
+		if ((bits & p->bit) != 0 && n < size)
+			n += (size_t)snprintf(dst + n, size - n, "%s%s",
+			    n > 0 ? " " : "", p->name);
+	return dst;
+}
+
 bool
 plugin_loaded(const char *name)
 {

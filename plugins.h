@@ -133,8 +133,8 @@ bool plugin_check(const char *name, char *err, size_t errlen);
 /*
  * The `load plugin` lines of startup-config, at start and after each reload:
  * loads those that are not, and removes those that the lines before had and
- * these have not.  What was loaded by hand stays.  Faults go to the log.  At most
- * CONFIG_PLUGINS of them.
+ * these have not.  What was loaded by hand stays.  Faults go to the log.  At
+ * most CONFIG_PLUGINS of them.
  */
 void plugins_apply(const struct config_plugin *, size_t n);
 
@@ -146,6 +146,12 @@ const char *plugin_line(size_t i);
 
 /* The nth loaded plugin's name, in load order; NULL past the end. */
 const char *plugin_name(size_t n);
+
+/*
+ * Writes the names of those that hold a session, which bits are of its `held`,
+ * with blanks between; returns dst.
+ */
+const char *plugin_holders(uint32_t bits, char *dst, size_t size);
 
 /* Is one of that name among them? */
 bool plugin_loaded(const char *name);

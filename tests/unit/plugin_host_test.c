@@ -379,12 +379,18 @@ let_it_go(void)
 static void
 test_hold(void **state)
 {
+	char names[80];
+
 	(void)state;
 	NEEDS_ROOT;
 	held = make_session(5, "alice");
 	assert_int_equal(host->hold(5, 1), 0);	/* nobody's */
 	inside(hold_it);
 	assert_int_equal(held->flags & SF_OPEN, 0);
+	assert_string_equal(plugin_holders(session_local(held)->held, names,
+	    sizeof(names)), "answer");
+	assert_string_equal(plugin_holders(~session_local(held)->held, names,
+	    sizeof(names)), "");
 	session_hold(held, 1u << 31, true);	/* another plugin's */
 	inside(let_it_go);
 	assert_int_equal(held->flags & SF_OPEN, 0);

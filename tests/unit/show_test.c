@@ -297,6 +297,13 @@ plugin_name(size_t n)
 	return n < 2 ? names[n] : NULL;
 }
 
+const char *
+plugin_holders(uint32_t bits, char *dst, size_t size)
+{
+	snprintf(dst, size, "%s", bits == 6 ? "garden mine" : "");
+	return dst;
+}
+
 bool
 plugin_counter_row(size_t n, struct plugin_counter_row *row)
 {
@@ -632,7 +639,19 @@ one_session_in_detail(void **state)
 "\tTime limit:\tnone\n"
 "\tIdle limit:\tnone\n"
 "\tFilter-Id:\tnone\n"
+"\tHeld by:\tnone\n"
 "Invalid session id \"7\"\n");
+}
+
+static void
+who_lets_no_packet_pass(void **state)
+{
+	(void)state;
+	session_local(session_by_sid(1))->held = 6;
+	assert_non_null(strstr(typed(show_session, "1"),
+	    "\tHeld by:\tgarden mine\n"));
+	assert_non_null(strstr(typed(show_session, "1 json"),
+	    "\"held_by\": \"garden mine\""));
 }
 
 static void
@@ -1512,6 +1531,7 @@ main(void)
 		T(narrow_terminals_get_less),
 		T(no_line_is_wider_than_the_terminal),
 		T(one_session_in_detail),
+		T(who_lets_no_packet_pass),
 		T(faults_keep_json_valid),
 		T(names_can_not_break_out),
 		T(a_crowd_comes_in_slices),
