@@ -433,6 +433,60 @@ test_hooks_come_last_in_order(void **state)
 	loop_init();			/* the hooks are on our stack */
 }
 
+static struct timer late;
+static uint64_t clock_then;
+
+static void
+late_fires(struct timer *t)
+{
+	(void)t;
+	order[order_len++] = 50;
+}
+
+/* It knows what time it is, and who was to fire then does not. */
+static void
+before_timers(void)
+{
+	order[order_len++] = 10;
+	clock_then = timer_now();
+	if (hook_runs[0]++ == 1)
+		timer_disarm(&late);
+}
+
+static void
+test_hook_before_timers(void **state)
+{
+	struct loop_hook early = { .run = before_timers };
+	struct loop_hook last = { .run = hook_b };
+	uint64_t begin;
+
+	(void)state;
+	hook_runs[0] = hook_runs[1] = 0;
+	order_len = 0;
+	late.fire = late_fires;
+	loop_before_timers(&early);
+	loop_before_timers(&early);
+	loop_at_turn_end(&last);
+	begin = timer_now();
+	timer_arm(&late, 30);
+	usleep(50000);
+	loop_turn(0);
+	assert_int_equal(order_len, 3);
+	assert_int_equal(order[0], 10);
+	assert_int_equal(order[1], 50);
+	assert_int_equal(order[2], 200);
+	assert_true(clock_then >= begin + 50);
+	assert_true(clock_then == timer_now());
+	order_len = 0;
+	timer_arm(&late, 30);
+	usleep(50000);
+	loop_turn(0);
+	assert_int_equal(order_len, 2);
+	assert_int_equal(order[0], 10);
+	assert_int_equal(order[1], 200);
+	loop_init();			/* the hooks are on our stack */
+}
+
 static unsigned int signals;
 static int last_signal;
 
@@ -902,6 +956,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup(test_closed_behind_our_back, fresh),
 		cmocka_unit_test_setup(test_fd_set_to_minus_one, fresh),
 		cmocka_unit_test_setup(test_hooks_come_last_in_order, fresh),
+		cmocka_unit_test_setup(test_hook_before_timers, fresh),
 		cmocka_unit_test_setup(test_signals, fresh),
 		cmocka_unit_test_setup(test_signal_storm, fresh),
 		cmocka_unit_test_setup(test_interrupted, fresh),
