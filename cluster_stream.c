@@ -285,7 +285,7 @@ stream_is_whole(void)
 bool
 stream_needs_walk(void)
 {
-	return !walking && timer_now() >= rest_until;
+	return (!walking && timer_now() >= rest_until) || replica_wants_walk();
 }
 
 /* False: the copy makes no sense any more. */

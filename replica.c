@@ -62,6 +62,8 @@
 #define SLICE_USEC	1000	/* of a turn, to wake and to sweep */
 #define CHECK_EVERY	8	/* of these, the clock is looked at */
 
+#define BEYOND_AGAIN	60000	/* ms, until what is too much may fit */
+
 /* What the walk has come to. */
 enum walk_phase { WALK_NONE, WALK_TUNNELS, WALK_SESSIONS, WALK_ACCOUNTS,
 	WALK_ADDRESSES };
@@ -81,7 +83,8 @@ static struct {
 static struct {
 	bool holding;			/* accounting has been told to wait */
 	bool walking, complete;
-	bool beyond;			/* this walk had more than we can hold */
+	bool beyond;			/* he has more than we can hold, */
+	uint64_t beyond_at;		/* ms, at the latest */
 	uint16_t walk;			/* its number, our own */
 	uint16_t swept;			/* what is of walks before that one goes */
 	uint32_t sessions, tunnels;	/* seen in it, */
@@ -639,6 +642,8 @@ too_many(const char *what, uint32_t n)
 	static struct log_limit limit;
 
 	copy.beyond = true;
+	copy.complete = false;
+	copy.beyond_at = timer_now();
 	log_limited(&limit, LOG_L_ERROR, 0, 0, "cluster: the master's %s %u "
 	    "has no place here, is the configuration the same?", what, n);
 	return true;
@@ -961,13 +966,16 @@ hold(void)
 bool
 replica_record(enum cluster_record type, struct rd *body)
 {
+	static struct log_limit limit;
+
 	if (lns.master)
 		return true;
 	hold();
 	if (take(type, body))
 		return true;
 	COUNT(replica_refused);
-	log_warn("cluster: record of type %d makes no sense here", type);
+	log_limited(&limit, LOG_L_WARN, 0, 0, "cluster: record of type %d "
+	    "makes no sense here", type);
 	replica_lost();
 	return false;
 }
@@ -975,7 +983,14 @@ replica_record(enum cluster_record type, struct rd *body)
 void
 replica_lost(void)
 {
-	copy.walking = copy.complete = false;
+	copy.walking = copy.complete = copy.beyond = false;
+}
+
+bool
+replica_wants_walk(void)
+{
+	return copy.beyond && !copy.walking &&
+	    timer_now() - copy.beyond_at >= BEYOND_AGAIN;
 }
 
 bool

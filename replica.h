@@ -56,6 +56,11 @@ void replica_lost(void);
  * has every tunnel and session in use.
  */
 bool replica_up_to_date(void);
+/*
+ * Slave: some of it had no place here, a while ago.  It is asked for everything
+ * again, as it may fit by now.
+ */
+bool replica_wants_walk(void);
 /* Which it misses, as far as it knows, for `show cluster`. */
 void replica_undefined(uint32_t *sessions, uint32_t *of_sessions,
     uint32_t *tunnels, uint32_t *of_tunnels);

@@ -271,6 +271,12 @@ replica_lost(void)
 }
 
 bool
+replica_wants_walk(void)
+{
+	return false;
+}
+
+bool
 replica_up_to_date(void)
 {
 	return up_to_date;

@@ -1229,6 +1229,31 @@ test_beyond(void **state)
 	assert_true(follow(0));
 	assert_false(replica_up_to_date());
 	assert_true(table_sessions() > 10 && table_sessions() <= 100);
+	assert_false(replica_wants_walk());
+	turn(61000);
+	assert_true(replica_wants_walk());
+}
+
+/* It had everything, and then there came more than it has room for. */
+static void
+test_outgrown(void **state)
+{
+	(void)state;
+	fill(10, 90);
+	lead();
+	for (uint32_t sid = 201; sid < 210; sid++)
+		make_session(sid, 1);
+	turn(0);
+	become_slave_of_nobody();
+	table_free();
+	assert_true(table_init(100, TUNNELS));
+	assert_true(follow(0));
+	assert_false(replica_up_to_date());
+	turn(61000);
+	assert_true(replica_wants_walk());
+	/* What is asked for is not asked for twice. */
+	assert_true(follow(0));
+	assert_false(replica_wants_walk());
 }
 
 /* Two facts that cannot be at once: the newer one is. */
@@ -1466,8 +1491,9 @@ main(int argc, char **argv)
 		T(test_stale), T(test_late), T(test_promote),
 		T(test_half_open), T(test_half_open_ends),
 		T(test_control_goes_on), T(test_wake_on_demand),
-		T(test_new_while_waking), T(test_renegotiates), T(test_demote), T(test_end_goes_on),
-		T(test_accounts), T(test_beyond), T(test_conflicts),
+		T(test_new_while_waking), T(test_renegotiates), T(test_demote),
+		T(test_end_goes_on),
+		T(test_accounts), T(test_beyond), T(test_outgrown), T(test_conflicts),
 		T(test_counters),
 #undef T
 	};
