@@ -37,6 +37,7 @@ from cluster import INET_ADDR, INTERVAL, TIMEOUT
 from net import wait_for
 
 PROBE = INET_ADDR + ":7000"
+PROBE_SIZE = 100        # lacsim's own
 AGAIN = 5               # records under way when a master dies
 
 
@@ -129,6 +130,7 @@ class Load:
         self.broken = []
         self.total = self.deaths = 0
         self.parted = False
+        self.octets = 0         # that subscribers have sent, in probes
         self.churn = self.stay = None
         self.watch = None
 
@@ -188,6 +190,7 @@ class Load:
         result = self.stay.end(180)
         gap = result["probes"]["longest_gap_ms"]
         lost = result["sessions"]["lost"]
+        self.octets += PROBE_SIZE * result["probes"]["sent"]
         broken = []
         if lost:
             broken.append("%d sessions lost" % lost)
@@ -219,7 +222,9 @@ class Load:
             broken.append("%d Starts" % accounting["starts"])
         self.say("ledger", established=made, **accounting,
                  by=by, again=again,
-                 deaths=self.deaths, faults=faults, broken=broken)
+                 deaths=self.deaths, faults=faults, octets_sent=self.octets,
+                 octets_accounted=book["sessions"]["input_octets"],
+                 broken=broken)
 
 
 def accounts(book):
@@ -268,6 +273,8 @@ def strike(load, name, act, undo=None, allowed=TIMEOUT + 0.5):
     time.sleep(max(0.0, 1.5 - INTERVAL))
     fast_result, slow_result = fast.end(60), slow.end(60)
     load.total += 61
+    load.octets += PROBE_SIZE * (fast_result["probes"]["sent"] +
+                                 slow_result["probes"]["sent"])
     load.deaths += 1
     gap = fast_result["probes"]["longest_gap_ms"]
     slow_gap = slow_result["probes"]["longest_gap_ms"]
