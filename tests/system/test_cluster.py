@@ -6,6 +6,7 @@ end.  The long form, `make check-cluster`, is in cluster_long.py.
 """
 
 import os
+import socket
 import time
 
 import pytest
@@ -149,6 +150,22 @@ def test_counts_come_together(story):
         before, octets(bed.member[1], address)), 8,
         lambda: octets(bed.member[1], address)["downloaded"] >=
         before["downloaded"] + 20000)
+
+
+def test_interception_on_slaves(story):
+    """Whoever carries a packet makes the copy."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    with bed.net.inet.socket() as target:
+        target.bind((INET_ADDR, 7777))
+        target.settimeout(5)
+        master.cli("enable")
+        master.cli("snoop lac-5 %s 7777" % INET_ADDR)
+        copy, sender = target.recvfrom(2000)
+        assert sender[0] in [m.address for m in bed.slaves()]
+        assert socket.inet_ntoa(copy[12:16]) == story.address("lac-5") or \
+            socket.inet_ntoa(copy[16:20]) == story.address("lac-5")
+        master.cli("no snoop lac-5")
 
 
 def octets(member, address):
