@@ -36,6 +36,7 @@ SOURCES = "10.98.0.0/16"
 POOL = "10.50.0.0/16"
 AS, ROUTER_AS = 64512, 64500
 CLUSTER_PORT = 32792
+SECRET = "of this cluster only"
 
 # cluster_hb_interval and _timeout of every member here, in seconds.
 INTERVAL, TIMEOUT = 0.5, 2.0
@@ -197,7 +198,7 @@ class Member(daemon_module.Daemon):
         self.frozen = self.leaving = False
         keys = {
             "bind_address": VIP, "cluster_address": "239.192.13.13",
-            "cluster_interface": "eth0", "cluster_secret": "of this cluster only",
+            "cluster_interface": "eth0", "cluster_secret": SECRET,
             "cluster_hb_interval": int(INTERVAL * 10),
             "cluster_hb_timeout": int(TIMEOUT * 10),
             "radius_secret": sim.SECRET, "primary_radius": INET_ADDR,

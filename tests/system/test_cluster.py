@@ -13,6 +13,7 @@ import pytest
 
 import cluster
 import daemon as daemon_module
+import forge
 import plugdir
 from cluster import INET_ADDR, TIMEOUT, VIP, assert_exact
 from net import wait_for
@@ -290,6 +291,73 @@ def test_leave(story):
     assert master.left() == 0
     bed.start(master.n)
     bed.wait_whole(10)
+    assert story.lac.status()["lost"] == 0
+
+
+def forgeries(bed):
+    """(source, destination, datagram): what would do harm if it counted."""
+    goodbye = forge.state(forge.LEAVING)
+    winner = forge.state(forge.UP_TO_DATE, uptime=1 << 40, changes=1 << 40,
+                         reign=9, following=1000000)
+    stream = forge.field(forge.F_STREAM, bytes(20)) + \
+        forge.field(4, (1).to_bytes(4, "big"))
+    cut_short = forge.field(forge.F_STATE, bytes(30), 66)
+    resend = forge.field(forge.F_RESEND, bytes(8) + b"\xff" * 8)
+    record = forge.field(33, bytes(12)) + forge.field(32, bytes(9))
+    n = 1000000
+    for m in bed.up():
+        source = m.address
+        for to in [one.address for one in bed.up() if one is not m] + [
+                "239.192.13.13"]:
+            for secret in b"", b"another", cluster.SECRET.encode():
+                for body in (goodbye, winner, stream, cut_short, resend,
+                             record):
+                    for kind in forge.KINDS:
+                        n += 1
+                        yield source, to, forge.datagram(
+                            kind, source, body, count=n, secret=secret)
+            for size in 0, 1, 35, 36, 51, 52, 53, 1400:
+                yield source, to, (b"LNSC\1\2" + bytes(1400))[:size]
+
+
+def refusals(member):
+    rows = {row["counter"]: row["value"] for row in member.count("counters")}
+    return [rows["cluster_" + why] for why in (
+        "forged", "unproven", "replayed", "malformed")]
+
+
+def test_forgers(story):
+    """Without the secret, or with it and no ears: no effect.  Played again,
+    none either."""
+    bed = story.bed
+    bed.wait_whole(5)
+    forger = forge.Forger(bed.net)
+    try:
+        heard = forger.listen(1.2)
+        assert heard and all(data[:4] == b"LNSC" for _, _, data in heard)
+        before = {m.n: m.status()["status"] for m in bed.up()}
+        changes = {m.n: m.status()["changes"] for m in bed.up()}
+        refused_before = {m.n: refusals(m) for m in bed.up()}
+        sent = 0
+        for source, to, data in forgeries(bed):
+            forger.send(source, to, data)
+            sent += 1
+            if sent % 50 == 0:
+                bed.wait_whole(2)
+        for source, to, data in heard:
+            forger.send(source, to, data)
+            for m in bed.up():
+                if m.address != source:
+                    forger.send(source, m.address, data)
+        time.sleep(TIMEOUT / 2)
+    finally:
+        forger.close()
+    assert {m.n: m.status()["status"] for m in bed.up()} == before
+    assert {m.n: m.status()["changes"] for m in bed.up()} == changes
+    for m in bed.up():
+        for was, now in zip(refused_before[m.n], refusals(m)):
+            assert now > was, (m.n, refused_before[m.n], refusals(m))
+        assert len(m.count("session")) == SESSIONS + 20
     assert story.lac.status()["lost"] == 0
 
 
