@@ -783,6 +783,9 @@ cluster_init(void)
 		log_info("no cluster: %s", why);
 		return;
 	}
+	if (lns.config.cluster_secret[0] == '\0')
+		log_warn("cluster: there is no cluster_secret: whoever can send "
+		    "to %s owns every session", lns.config.cluster_interface);
 	role = CLUSTER_SLAVE;
 	stream_init();
 	members_init();

@@ -22,6 +22,7 @@
 #include "ratelimit.h"
 
 #define ECHO_RATE	200		/* a second, for each address */
+#define OTHER_AGAIN	600000		/* ms, as it may be as it should */
 
 static uint64_t epoch, number;
 static struct ratelimit echoes;
@@ -348,6 +349,23 @@ refuse(enum cw_result why, uint32_t from)
 	}
 }
 
+/*
+ * With our secret, but another bind_address: two clusters may share a network,
+ * or somebody has mistyped it.
+ */
+static void
+note_other(uint32_t from, uint32_t cluster)
+{
+	static uint64_t next;
+
+	COUNT(cluster_other);
+	if (timer_now() < next)
+		return;
+	next = timer_now() + OTHER_AGAIN;
+	log_warn("cluster: " ADDR_FMT " is in another cluster: its bind_address "
+	    "is " ADDR_FMT, ADDR(from), ADDR(cluster));
+}
+
 static void
 input(uint32_t from, bool group, const uint8_t *buf, size_t len)
 {
@@ -362,7 +380,7 @@ input(uint32_t from, bool group, const uint8_t *buf, size_t len)
 		return;
 	}
 	if (h.cluster != lns.config.bind_address) {
-		COUNT(cluster_other);
+		note_other(from, h.cluster);
 	} else if (h.from != from || (h.to != 0 && h.to != link_address())) {
 		COUNT(cluster_sender);
 	} else if (h.from == link_address()) {
