@@ -1332,8 +1332,8 @@ do_load(struct startup *s, unsigned int line, char **words, int n)
 		return;
 	for (size_t i = 0; i < *s->nplugins; i++)
 		if (strcmp(s->plugins[i].name, words[2]) == 0) {
-			config_warn(&s->r, line, "plugin %s is loaded once",
-			    words[2]);
+			config_warn(&s->r, line, "plugin %s is named twice, "
+			    "and loaded once", words[2]);
 			return;
 		}
 	if (*s->nplugins == CONFIG_PLUGINS) {

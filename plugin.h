@@ -94,8 +94,9 @@ extern "C" {
 /*
  * auth_request: a peer has sent its name and password (PAP), or its answer to
  * the challenge (CHAP), and RADIUS or ppp-secrets is about to be asked.  A name
- * that is changed is the session's from then on.  ERROR: the login is refused.
- * Master only.
+ * that is changed is the session's from then on; but who logs in again in the
+ * same session keeps the name that it has.  ERROR: the login is refused.  Master
+ * only.
  */
 struct param_auth_request {
 	uint32_t t, s;
@@ -436,7 +437,8 @@ struct pluginfuncs {
 	/*
 	 * While it is held no IP passes either way, whatever PPP agrees on; in
 	 * new_session: not a single packet.  0 lets it go, unless another
-	 * plugin holds it too.  Who is unloaded lets go.
+	 * plugin holds it too.  Who is unloaded lets go.  `show session SID`
+	 * names those that hold it.
 	 */
 	int (*hold)(uint32_t s, int on);
 };

@@ -650,6 +650,8 @@ test_many(void **state)
 	fresh(NULL);
 	assert_int_equal(parse("load plugin a\nload plugin a\n"), 0);
 	assert_int_equal(nplugins, 1);
+	assert_non_null(strstr(heard.text[heard.n - 1],
+	    "plugin a is named twice"));
 	assert_int_equal(heard.n, 1);
 
 	fresh(NULL);
