@@ -417,18 +417,28 @@ our_rank(void)
 	return n;
 }
 
-/* Somebody else has heard the master when we did not any more. */
+/*
+ * Somebody else has heard the master when we did not any more; or one of whom
+ * we, who are new, have heard nothing so far.
+ */
 static const struct member *
 who_hears_master(void)
 {
 	const struct member *m = NULL;
+	uint64_t silence = has_followed ? since(master_heard) : timeout();
+	uint32_t theirs;
 
-	while ((m = member_next(m)) != NULL)
-		if (m->addr != master && is_fresh(m) &&
-		    m->state.master == master &&
+	if (has_followed && (master == 0 || master_gone))
+		return NULL;
+	while ((m = member_next(m)) != NULL) {
+		theirs = m->state.master;
+		if (theirs != 0 && theirs != m->addr &&
+		    theirs != link_address() && is_fresh(m) &&
+		    (!has_followed || theirs == master) &&
 		    m->state.master_age + since(m->heard) + interval() <
-		    since(master_heard))
+		    silence)
 			return m;
+	}
 	return NULL;
 }
 
@@ -440,11 +450,11 @@ elect(void)
 
 	if (timer_now() < elect_at + our_rank() * interval() * 3 / 2)
 		return;
-	m = master != 0 && !master_gone ? who_hears_master() : NULL;
+	m = who_hears_master();
 	if (m != NULL) {
 		log_limited(&limit, LOG_L_WARN, 0, 0, "cluster: the master "
 		    ADDR_FMT " is not heard here, but by " ADDR_FMT,
-		    ADDR(master), ADDR(m->addr));
+		    ADDR(m->state.master), ADDR(m->addr));
 		elect_at = timer_now() + interval();
 		return;
 	}

@@ -949,6 +949,34 @@ deaf_slave(void **state)
 	assert_agreed();
 }
 
+/* Nor does one that is new: it has nothing, and would call for packets. */
+static void
+deaf_from_the_start(void **state)
+{
+	(void)state;
+	start(0);
+	pass(1600);
+	start(1);
+	settle(3000);
+	cut[0][2] = true;
+	start(2);
+	pass(10000);
+	assert_int_equal(the_master(), 0);
+	assert_int_equal(two_masters, 0);
+	assert_false(member[2].r.status.routes);
+	cut[0][2] = false;
+	settle(5000);
+	pass(500);
+	assert_agreed();
+	assert_true(member[2].r.status.routes);
+	/* It may be the master that it does not hear because it was that. */
+	kill_9(0);
+	start(0);
+	settle(3000);
+	pass(500);
+	assert_agreed();
+}
+
 /* A master that hears the others, who do not hear it. */
 static void
 mute_master(void **state)
@@ -1448,7 +1476,9 @@ main(void)
 		T(stopped_slave),
 		T(stopped_slave_of_two),
 		T(partition),
-		T(deaf_slave), T(mute_master),
+		T(deaf_slave),
+		T(deaf_from_the_start),
+		T(mute_master),
 		T(flapping),
 		T(group_lost),
 		T(bad_network),
