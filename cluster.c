@@ -313,6 +313,7 @@ become_master(const char *why)
 {
 	log_warn("cluster: this server is master now: %s", why);
 	COUNT(cluster_promoted);
+	stream_finish();
 	cluster_forward_settle();
 	role = CLUSTER_MASTER;
 	lns.master = true;

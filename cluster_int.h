@@ -109,6 +109,8 @@ void stream_follow(uint32_t reign, uint64_t next);
 void stream_told(uint64_t next, uint64_t oldest);
 /* A datagram of it, past its CW_F_STREAM. */
 void stream_input(const struct cw_stream *, const struct rd *records);
+/* Becomes master: what has come early is taken without what it waited for. */
+void stream_finish(void);
 /* Asks the master for what is missing, now or at the latest in a while. */
 void stream_ask(uint32_t master);
 /* Which reign's, what is to be seen next; has nothing been missing for long? */

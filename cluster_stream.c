@@ -320,6 +320,43 @@ broken(uint64_t seq)
 	start_over(known > seq ? known : seq + 1);
 }
 
+/* All of one datagram, as far as it makes sense to replica.c. */
+static void
+take_what_goes(struct rd r)
+{
+	struct rd value;
+	uint16_t type;
+
+	while (cw_next(&r, &type, &value))
+		if (type < CW_F_STATE)
+			(void)replica_record((enum cluster_record)type,
+			    &value);
+}
+
+/*
+ * Who was to send what is missing is no more, and this server takes over.
+ * Records say how something is, so those that came early are worth more than
+ * what they would have followed.
+ */
+void
+stream_finish(void)
+{
+	uint64_t end = known;
+	struct held *h;
+
+	if (end > expects)
+		replica_lost();
+	if (end > expects + HELD_MAX)
+		end = expects + HELD_MAX;
+	for (; expects < end; expects++) {
+		h = &held[expects % HELD_MAX];
+		if (h->p == NULL || h->seq != expects)
+			continue;
+		take_what_goes(rd_init(h->p, h->len));
+		held_free(h);
+	}
+}
+
 /* What was held and is no longer early. */
 static void
 take_held(void)
