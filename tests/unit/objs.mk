@@ -87,3 +87,4 @@ BGP_OBJS = bgp.o bgp_peer.o bgp_rib.o bgp_wire.o config.o counters.o digest.o lo
 bgp_test_OBJS = $(BGP_OBJS)
 fuzz_bgp_OBJS = $(BGP_OBJS)
 resolve_test_OBJS = resolve.o privs.o config.o loop.o timer.o
+fuzz_cluster_forward_OBJS = cluster_forward.o table.o timer.o counters.o log.o
