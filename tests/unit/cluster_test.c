@@ -1114,6 +1114,37 @@ nobody_followed(void **state)
 	assert_int_equal(member[1].r.fake.chained, 10);
 }
 
+/*
+ * Members come and go, at all moments and in all ways, the master among them;
+ * there is always one who has everything.
+ */
+static void
+come_and_go(void **state)
+{
+	uint32_t some, all = 0;
+	int i;
+
+	(void)state;
+	three();
+	for (int n = 0; n < 150; n++) {
+		i = n % 7 == 0 ? the_master() : 1 + (int)dice(2);
+		some = 1 + dice(20);
+		all += some;
+		order(the_master(), O_CHANGE, some, false);
+		if (dice(3) == 0)
+			order(i, O_LEAVE, 0, false);
+		kill_9(i);
+		pass(dice(3) == 0 ? TIMEOUT + dice(1000) : dice(300));
+		start(i);
+		settle(8000);
+	}
+	pass(2 * TIMEOUT);
+	assert_agreed();
+	for (i = 0; i < 3; i++)
+		assert_int_equal(member[i].r.status.peers, 2);
+	assert_int_equal(member[the_master()].r.fake.chained, all);
+}
+
 /* Who asked for a walk during another one is gone before it began. */
 static void
 walk_for_nobody(void **state)
@@ -1484,6 +1515,7 @@ main(void)
 		T(bad_network),
 		T(far_behind),
 		T(nobody_followed),
+		T(come_and_go),
 		T(walk_for_nobody),
 		T(interface_comes_late),
 		T(handed_on_once),
