@@ -31,7 +31,8 @@
  *           in PREROUTING; the list of addresses that are to be in there.
  * Calls:    what plugin.h offers.
  * Lifetime: from become_master to become_slave or plugin_done(), which leave
- *           nothing behind.
+ *           nothing behind.  What a crash has left goes at the next start, of
+ *           a slave too: to its kernel these addresses would be gardened still.
  */
 #define _GNU_SOURCE 1			/* O_PATH */
 #include "plugin.h"
@@ -781,6 +782,7 @@ int
 plugin_init(struct pluginfuncs *funcs)
 {
 	host = funcs;
+	g.there = true;			/* what a crash has left, say */
 	if (program("iptables") == NULL || program("iptables-restore") == NULL) {
 		host->log(PLUGIN_LOG_ERROR, 0, 0, "the walled garden needs "
 		    "iptables");

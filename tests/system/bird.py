@@ -103,7 +103,10 @@ protocol bgp lns {
 
 
 class Frr:
-    """FRR's bgpd alone: it says what it learnt and routes nothing."""
+    """FRR's bgpd alone: it says what it learnt and routes nothing.
+
+    remote is an address or a list of them.
+    """
 
     BGPD = "/usr/lib/frr/bgpd"
 
@@ -112,14 +115,16 @@ class Frr:
         os.makedirs(directory)
         os.chmod(directory, 0o777)
         self.directory = directory
+        remotes = [remote] if isinstance(remote, str) else remote
         config = os.path.join(directory, "bgpd.conf")
         with open(config, "w") as f:
             f.write("\n".join(
                 ["router bgp %d" % local_as, " bgp router-id " + address,
                  " no bgp ebgp-requires-policy",
-                 " no bgp network import-check",
-                 " neighbor %s remote-as %d" % (remote, remote_as)] +
-                [" neighbor %s %s" % (remote, o) for o in options]) + "\n")
+                 " no bgp network import-check"] + [
+                    " neighbor %s %s" % (one, line) for one in remotes
+                    for line in ["remote-as %d" % remote_as, *options]]) +
+                    "\n")
         self.process = space.start(
             [self.BGPD, "-n", "-S", "-f", config, "-i",
              os.path.join(directory, "pid"), "-z",
@@ -133,9 +138,11 @@ class Frr:
         return net.sh("vtysh", "--vty_socket", self.directory, "-d", "bgpd",
                       "-c", command)
 
-    def prefixes(self):
-        text = self.ask("show bgp ipv4 unicast json")
-        return set(json.loads(text).get("routes", {}))
+    def prefixes(self, remote=None):
+        """All, or what this neighbour has announced."""
+        of = " neighbors %s routes" % remote if remote else ""
+        text = self.ask("show bgp ipv4 unicast%s json" % of)
+        return set(json.loads(text or "{}").get("routes", {}))
 
     def wait(self, wanted, seconds=20):
         net.wait_for(lambda: "%s, not %s" % (

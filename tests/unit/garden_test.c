@@ -705,6 +705,20 @@ test_slave(void **state)
 	assert_int_equal(login(1, 0), 0);
 }
 
+/* Killed as master, it comes back as a slave: what was left goes, once. */
+static void
+test_after_a_crash(void **state)
+{
+	(void)state;
+	assert_int_equal(children, 0);
+	second();
+	assert_child("/bin/sh", "remove");
+	end(0, "");
+	second();
+	assert_false(child.running);
+	assert_int_equal(children, 1);
+}
+
 static void
 test_done(void **state)
 {
@@ -728,7 +742,7 @@ main(void)
 		T(test_failure), T(test_many_failures), T(test_without_ipset),
 		T(test_those_that_are_there), T(test_control),
 		T(test_login_again), T(test_hostile_script), T(test_check),
-		T(test_slave), T(test_done),
+		T(test_slave), T(test_after_a_crash), T(test_done),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);
 
