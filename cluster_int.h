@@ -21,10 +21,16 @@ interval(void)
 	return (uint64_t)lns.config.cluster_hb_interval * 100;
 }
 
+/*
+ * `set` complains of less than three intervals, and keeps it: a master would
+ * find itself too late between two heartbeats.
+ */
 static inline uint64_t
 timeout(void)
 {
-	return (uint64_t)lns.config.cluster_hb_timeout * 100;
+	uint64_t ms = (uint64_t)lns.config.cluster_hb_timeout * 100;
+
+	return ms < 3 * interval() ? 3 * interval() : ms;
 }
 
 static inline uint64_t

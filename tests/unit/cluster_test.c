@@ -1114,6 +1114,24 @@ nobody_followed(void **state)
 	assert_int_equal(member[1].r.fake.chained, 10);
 }
 
+/* An interval as long as the time-out was asked for: three of them it is. */
+static void
+short_timeout(void **state)
+{
+	(void)state;
+	lns.config.cluster_hb_timeout = lns.config.cluster_hb_interval;
+	three();
+	pass(20000);
+	assert_agreed();
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(member[i].r.counters.cluster_demoted, 0);
+		assert_int_equal(member[i].r.counters.cluster_lost, 0);
+		assert_int_equal(member[i].r.status.peers, 2);
+	}
+	kill_9(0);
+	assert_in_range(settle(5000), 2 * INTERVAL - STEP, 4 * INTERVAL);
+}
+
 /*
  * Members come and go, at all moments and in all ways, the master among them;
  * there is always one who has everything.
@@ -1515,6 +1533,7 @@ main(void)
 		T(bad_network),
 		T(far_behind),
 		T(nobody_followed),
+		T(short_timeout),
 		T(come_and_go),
 		T(walk_for_nobody),
 		T(interface_comes_late),
