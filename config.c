@@ -867,9 +867,10 @@ neighbour_timers(struct config_neighbour *n, char *const *words, char *err,
 {
 	int64_t keepalive, hold;
 
-	if (!parse_number("timers", words[0], 1, 21845, &keepalive, err,
-	    errlen) ||
-	    !parse_number("timers", words[1], 0, 65535, &hold, err, errlen))
+	/* Without a hold time there are no KEEPALIVEs: `timers 0 0`. */
+	if (!parse_number("timers", words[1], 0, 65535, &hold, err, errlen) ||
+	    !parse_number("timers", words[0], hold != 0, 21845, &keepalive,
+	    err, errlen))
 		return false;
 	if (!bgp_hold_ok(&hold))
 		return err_set(err, errlen, "timers: a hold time of %" PRId64

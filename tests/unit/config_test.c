@@ -518,6 +518,12 @@ test_router_bgp(void **state)
 	fresh(NULL);
 	assert_int_equal(parse(printed), 0);
 	assert_string_equal(router_lines(true), printed);
+	/* As routers say that there is no hold time. */
+	assert_int_equal(parse("router bgp 65000\n"
+	    "neighbour 10.0.0.1 timers 0 0\n"), 0);
+	assert_true(c.neighbours[0].timers);
+	assert_int_equal(c.neighbours[0].hold, 0);
+	assert_non_null(strstr(router_lines(true), "1 timers 0 0\n"));
 	/* Without an AS they are kept. */
 	c.as_number = 0;
 	assert_int_equal(strncmp(router_lines(true), "router bgp 0\n", 13), 0);
