@@ -1,21 +1,22 @@
 /*
  * timer.c - monotonic time and the timer wheel
  *
- * The wheel is an odometer.  Time in ticks of 10 ms is a number with eight
- * digits of eight bits; a timer lies at the level of the highest digit in which
- * its expiry differs from the present tick, in the slot that its own digit
- * names.  Since it expires later, its digit is the greater one: slots never
- * wrap, everything at a lower level comes before everything at a higher one,
- * and the lowest bit set in the lowest level with a bit set is what happens
- * next.  When the odometer turns over into a slot above level 0 the slot's
- * timers are dealt out again, each some levels down, so a timer moves at most
- * seven times in its life and usually once.  Eight digits hold any uint64_t,
- * so no interval is too long and nothing wraps after 49.7 days.
+ * The wheel is eight wheels.  Time is counted in ticks of 10 ms; a slot of the
+ * first wheel is one tick wide, one of the next as wide as all 256 of the one
+ * before.  A timer lies on the lowest wheel whose slots reach as far as its
+ * expiry, counted from the slot in which the present tick lies: less than a
+ * whole turn ahead, so that no slot means two times.  When time comes to a slot
+ * above the first wheel its timers are dealt out again, each some wheels down;
+ * a timer moves at most seven times in its life and usually once.  Eight wheels
+ * hold any uint64_t, so no interval is too long and nothing wraps after 49.7
+ * days.
  *
- * The size of a digit decides how many timers are dealt out in one go: with
- * eight bits the slots that hold keepalives of a minute or two are 2.56 s
- * wide, so that a million of them never cost more than a few milliseconds at
- * a time.
+ * How many timers are dealt out in one go: the slots that hold what is due in
+ * seconds and minutes, up to eleven, are 2.56 s wide, so that a million
+ * keepalives never cost more than a few milliseconds at a time.  That is why a
+ * wheel goes on beyond its last slot at its first.  Were it an odometer, with
+ * everything beyond the present eleven minutes on a higher wheel, all of the
+ * keepalives would be dealt out in the one tick in which these are over.
  *
  * The `busy` bits are set when a timer is put into a slot but only cleared
  * when somebody finds the slot empty: disarming is then an unlink and nothing
@@ -34,7 +35,7 @@
 #include "timer.h"
 
 #define TICK_MS		10
-#define DIGIT		8			/* bits of a digit */
+#define DIGIT		8			/* bits of a slot's number */
 #define SLOTS		(1u << DIGIT)
 #define LEVELS		(64 / DIGIT)
 #define WORDS		(SLOTS / 64)
@@ -110,15 +111,37 @@ list_fire(struct timer **head)
 	}
 }
 
+/* Slots from the one of the present tick to that of another one. */
+static uint64_t
+slots_ahead(unsigned int level, uint64_t expiry)
+{
+	return (expiry >> level * DIGIT) - (tick >> level * DIGIT);
+}
+
+/*
+ * The highest bit in which the expiry and the present differ says which level
+ * is high enough; the one below may be, too.
+ */
+static unsigned int
+level_for(uint64_t expiry)
+{
+	uint64_t differ = expiry ^ tick;
+	unsigned int level = 0;
+
+	if (differ != 0)
+		level = (63 - (unsigned int)__builtin_clzll(differ)) / DIGIT;
+	while (level > 0 && slots_ahead(level - 1, expiry) < SLOTS)
+		level--;
+	return level;
+}
+
 static void
 wheel_put(struct timer *t)
 {
-	uint64_t expiry = tick_after(t->due), differ = expiry ^ tick;
-	unsigned int level, n;
+	uint64_t expiry = tick_after(t->due);
+	unsigned int level = level_for(expiry), n;
 	struct slot *s;
 
-	level = differ != 0 ?
-	    (63 - (unsigned int)__builtin_clzll(differ)) / DIGIT : 0;
 	n = (unsigned int)(expiry >> level * DIGIT) & (SLOTS - 1);
 	s = &wheel[level][n];
 	if (s->head == NULL || expiry < s->first)
@@ -127,43 +150,66 @@ wheel_put(struct timer *t)
 	busy[level][n / 64] |= UINT64_C(1) << n % 64;
 }
 
-/* The first slot of a level that holds a timer; SLOTS: none. */
+/* The first slot with a timer in it, of those whose bits are given in a word. */
 static unsigned int
-level_next(unsigned int level)
+word_next(unsigned int level, unsigned int w, uint64_t bits)
 {
-	uint64_t *bits;
-	unsigned int w, n;
+	unsigned int n;
 
-	for (w = 0; w < WORDS; w++) {
-		bits = &busy[level][w];
-		while (*bits != 0) {
-			n = w * 64 + (unsigned int)__builtin_ctzll(*bits);
-			if (wheel[level][n].head != NULL)
-				return n;
-			*bits &= *bits - 1;
-		}
+	for (bits &= busy[level][w]; bits != 0; bits &= bits - 1) {
+		n = w * 64 + (unsigned int)__builtin_ctzll(bits);
+		if (wheel[level][n].head != NULL)
+			return n;
+		busy[level][w] &= ~(UINT64_C(1) << n % 64);
 	}
 	return SLOTS;
 }
 
-/* The slot that comes next, its level and first tick; NULL: all empty. */
+/*
+ * The first slot of a level that holds a timer, from that of the present tick
+ * once round, by the word that it lies in at the end again; SLOTS: none.
+ */
+static unsigned int
+level_next(unsigned int level)
+{
+	unsigned int from = (unsigned int)(tick >> level * DIGIT) & (SLOTS - 1);
+	uint64_t later = UINT64_MAX << from % 64;
+	unsigned int w = from / 64, n, i;
+
+	n = word_next(level, w, later);
+	for (i = 1; n == SLOTS && i < WORDS; i++)
+		n = word_next(level, (w + i) % WORDS, UINT64_MAX);
+	return n != SLOTS ? n : word_next(level, w, ~later);
+}
+
+/*
+ * The slot that comes next, its level and first tick; NULL: all empty.  Of two
+ * that begin with the same tick the higher one, so that what it has for that
+ * tick is there when the tick is fired.
+ */
 static struct slot *
 wheel_next(unsigned int *level, uint64_t *start)
 {
-	unsigned int l, n, shift;
+	struct slot *next = NULL;
+	unsigned int l, n, present;
+	uint64_t begin;
 
+	*level = 0;
+	*start = UINT64_MAX;
 	for (l = 0; l < LEVELS; l++) {
 		n = level_next(l);
 		if (n == SLOTS)
 			continue;
-		shift = l * DIGIT;
+		present = (unsigned int)(tick >> l * DIGIT);
+		begin = ((tick >> l * DIGIT) + ((n - present) & (SLOTS - 1)))
+		    << l * DIGIT;
+		if (begin > *start)
+			continue;
+		next = &wheel[l][n];
 		*level = l;
-		*start = (uint64_t)n << shift;
-		if (l < LEVELS - 1)
-			*start |= tick >> (shift + DIGIT) << (shift + DIGIT);
-		return &wheel[l][n];
+		*start = begin;
 	}
-	return NULL;
+	return next;
 }
 
 /* Deals the timers of a slot above level 0 out to the levels below. */
@@ -227,18 +273,24 @@ advance_to(uint64_t ms)
 	tick = end;
 }
 
-/* When something is to be done next, in ms; UINT64_MAX: never. */
+/*
+ * When something is to be done next, in ms; UINT64_MAX: never.  On each level
+ * that is in the first slot, and slots of two levels overlap.
+ */
 static uint64_t
 next_event(void)
 {
-	unsigned int level;
-	uint64_t start;
-	struct slot *s;
+	uint64_t first = UINT64_MAX / TICK_MS;
+	unsigned int l, n;
 
 	if (soon != NULL)
 		return now;
-	s = wheel_next(&level, &start);
-	return s != NULL ? s->first * TICK_MS : UINT64_MAX;
+	for (l = 0; l < LEVELS; l++) {
+		n = level_next(l);
+		if (n != SLOTS && wheel[l][n].first < first)
+			first = wheel[l][n].first;
+	}
+	return first < UINT64_MAX / TICK_MS ? first * TICK_MS : UINT64_MAX;
 }
 
 void

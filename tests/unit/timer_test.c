@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "timer.h"
@@ -504,6 +506,59 @@ test_random_against_model(void **state)
 	assert_true(model_fired > 20000);
 }
 
+/* --- many ------------------------------------------------------------------- */
+
+#define MANY	50000
+
+static void
+rearm_keepalive(struct timer *t)
+{
+	timer_arm(t, 60 * SECOND);
+}
+
+static uint64_t
+cpu_nsec(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * No tick may take as long as all timers together do, whatever time it is: the
+ * tick with which eleven minutes are over comes twice here, and one of the
+ * longest is forgiven, as the machine may have been busy.
+ */
+static void
+test_no_tick_has_all_of_them(void **state)
+{
+	static struct timer many[MANY];
+	uint64_t all, took, longest = 0, second = 0, ms;
+
+	(void)state;
+	memset(many, 0, sizeof(many));
+	for (size_t i = 0; i < MANY; i++)
+		many[i].fire = rearm_keepalive;
+	all = cpu_nsec();
+	for (size_t i = 0; i < MANY; i++)
+		timer_arm(&many[i], 1 + random_below(60 * SECOND));
+	all = cpu_nsec() - all;
+	for (ms = 0; ms < 2 * 655360 + 60 * SECOND; ms += 10) {
+		took = cpu_nsec();
+		timer_fake(10);
+		took = cpu_nsec() - took;
+		if (took > longest) {
+			second = longest;
+			longest = took;
+		} else if (took > second)
+			second = took;
+	}
+	print_message("all: %" PRIu64 " us, in one tick: %" PRIu64 " us\n",
+	    all / 1000, second / 1000);
+	assert_true(second < all / 2);
+}
+
 int
 main(void)
 {
@@ -522,6 +577,7 @@ main(void)
 		cmocka_unit_test_setup(test_init_disarms, fresh),
 		cmocka_unit_test_setup(test_late_turn_real_clock, fresh),
 		cmocka_unit_test_setup(test_random_against_model, fresh),
+		cmocka_unit_test_setup(test_no_tick_has_all_of_them, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
