@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "table.h"
@@ -140,6 +142,53 @@ tunnels_have_slots_of_their_own(void **state)
 	assert_int_equal(table_tunnels(), 3);
 }
 
+static bool
+is_there(const void *p)
+{
+	uintptr_t page = (uintptr_t)p & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1);
+	unsigned char there = 0;
+
+	assert_int_equal(mincore((void *)page, 1, &there), 0);
+	return (there & 1) != 0;
+}
+
+/*
+ * The session with which a huge page of facts begins finds its locals' page
+ * there, as two that are first touched in one turn take too long.
+ */
+static void
+facts_and_locals_do_not_both_begin_a_page(void **state)
+{
+	enum { HUGE_PAGE = 2 << 20, SESSIONS = 9000 };
+	struct session *s, *before;
+	size_t stride, size;
+	int begun = 0;
+
+	(void)state;
+	table_free();
+	assert_true(table_init(SESSIONS, 3));
+	before = table_session_new();
+	s = table_session_new();
+	stride = (size_t)((char *)session_local(s) -
+	    (char *)session_local(before));
+	size = (size_t)((char *)s - (char *)before);
+	for (before = s; before->sid < SESSIONS; before = s) {
+		const char *next = (char *)before + size;
+		bool there = is_there((char *)session_local(before) + stride);
+		bool begins = ((uintptr_t)next / HUGE_PAGE !=
+		    (uintptr_t)before / HUGE_PAGE);
+
+		s = table_session_new();
+		/* Until the first page is half full there was no time. */
+		if (!begins || (size_t)before->sid * size < HUGE_PAGE / 2)
+			continue;
+		assert_true(there);
+		begun++;
+	}
+	assert_in_range(begun, SESSIONS * size / HUGE_PAGE - 1,
+	    SESSIONS * size / HUGE_PAGE + 1);
+}
+
 int
 main(void)
 {
@@ -156,6 +205,8 @@ main(void)
 		    fresh, done),
 		cmocka_unit_test_setup_teardown(tunnels_have_slots_of_their_own,
 		    fresh, done),
+		cmocka_unit_test_setup_teardown(
+		    facts_and_locals_do_not_both_begin_a_page, fresh, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
