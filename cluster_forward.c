@@ -12,8 +12,9 @@
  * and PPP send again.
  *
  * Counts.  A slave counts what it carries in the session, on top of what the
- * master's stream says of it; what of that he knows is `told`.  Each second it walks the table, a part
- * in each tick, and reports sessions that carried something.  That is money,
+ * master's stream says of it; what of that he knows is `told`.  Each second it
+ * walks the table, a part in each tick, and reports sessions that carried
+ * something.  That is money,
  * so a report is numbered, sent again until the master says that it has it,
  * and taken once.  What he has taken and not streamed yet dies with him, so a
  * new master is told again what the last stream (`said`) did not have; and who
@@ -217,6 +218,7 @@ struct report {
 static struct {
 	bool slave;			/* what we were when last looked at */
 	uint32_t master;		/* to whom the reports below go */
+	uint32_t reign;			/* his, in session_local.told_by */
 	uint32_t number;		/* of the next */
 	unsigned int nreports;
 	struct report *reports;		/* under way */
@@ -267,12 +269,29 @@ difference(const struct carried *now, const struct carried *before)
 	    above(now->tx_packets, before->tx_packets) };
 }
 
+/*
+ * What the master knows of a session.  A new one knows what the old one has
+ * streamed, and nothing else; that is looked at when it is needed, as nobody
+ * has the time to go through all sessions when masters change.
+ */
+static struct carried *
+known(const struct session *s)
+{
+	struct session_local *l = session_local(s);
+
+	if (l->told_by != out.reign) {
+		l->told_by = out.reign;
+		l->told = l->said;
+	}
+	return &l->told;
+}
+
 static struct carried
 untold(const struct session *s)
 {
 	struct carried now = counts(s);
 
-	return difference(&now, &session_local(s)->told);
+	return difference(&now, known(s));
 }
 
 static void
@@ -297,18 +316,9 @@ begin_as_slave(void)
 {
 	struct session *s;
 
+	out.reign++;
 	for (s = session_next(0); s != NULL; s = session_next(s->sid))
-		session_local(s)->told = session_local(s)->said = counts(s);
-}
-
-/* He knows what the old one has streamed, and nothing else. */
-static void
-begin_with_new_master(void)
-{
-	struct session *s;
-
-	for (s = session_next(0); s != NULL; s = session_next(s->sid))
-		session_local(s)->told = session_local(s)->said;
+		session_local(s)->said = counts(s);
 }
 
 /* A new role, or a new master, makes what is under way meaningless. */
@@ -322,7 +332,7 @@ look_at_role(void)
 		begin_as_slave();
 		out.master = master;
 	} else if (slave && master != 0 && master != out.master) {
-		begin_with_new_master();
+		out.reign++;
 	} else if (slave == out.slave) {
 		return;
 	}
@@ -340,7 +350,7 @@ cluster_forward_counted(struct session *s, const struct carried *told)
 	mine = untold(s);
 	now = sum(told, &mine);
 	set_counts(s, &now);
-	session_local(s)->told = session_local(s)->said = *told;
+	*known(s) = session_local(s)->said = *told;
 }
 
 void
@@ -484,7 +494,7 @@ row_taken(const struct row *row)
 
 	if (s == NULL || s->local_id != row->local_id)
 		return;
-	told = &session_local(s)->told;
+	told = known(s);
 	*told = sum(told, &row->n);
 	COUNT(cluster_reported);
 }

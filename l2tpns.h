@@ -189,6 +189,7 @@ struct session_local {
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
 	struct carried told, said;	/* slave: what the master knows of */
+	uint32_t told_by;		/* to which of them; others: said */
 	uint32_t counted;		/* replica.c: counts that it streamed */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
