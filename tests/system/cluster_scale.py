@@ -4,8 +4,9 @@
 
 One after the other, of one bed, and each prints a line of JSON:
 
-	up      two members and --sessions subscribers, some of them probed
-	rest    what the cluster costs while nothing but echoes happens
+	up      two members and --sessions subscribers
+	rest    what the cluster costs while nothing happens but an LCP echo of
+	        each subscriber in --echo seconds
 	join    a third member starts, while --rate calls a second come and go
 	three   as rest, with three members
 	kill    kill -9 of the master, under the same calls; a subscriber whose
@@ -35,7 +36,7 @@ from net import wait_for
 PROBE = INET_ADDR + ":7000"
 NICE = 10
 
-# What is asked of it: issue by issue the same figures.
+# What is asked of it.
 JOIN_S, STALL_MS, GAP_MS = 10, 10, 100
 
 
@@ -103,9 +104,7 @@ class Scale:
         meter = Meter(bed)
         begin = time.monotonic()
         self.stay = self.lac("stay", tunnels=o.tunnels, sessions=o.sessions,
-                             rate=2500, echo=30, setup_timeout=60,
-                             probe=PROBE, probe_interval=1000,
-                             probe_sessions=min(o.sessions, 2000))
+                             rate=2500, echo=o.echo, setup_timeout=60)
         now = self.stay.wait_hold(60 + o.sessions / 500)
         took = time.monotonic() - begin
         broken = []
@@ -237,6 +236,7 @@ def arguments(words=None, **config):
     p.add_argument("--sessions", type=int, default=60000)
     p.add_argument("--tunnels", type=int, default=100)
     p.add_argument("--rate", type=int, default=300)
+    p.add_argument("--echo", type=int, default=30)
     p.add_argument("--rest", type=float, default=20)
     p.add_argument("--after", type=float, default=5)
     p.add_argument("--keep", help="directory for the logs")
