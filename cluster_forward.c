@@ -14,11 +14,11 @@
  * Counts.  A slave counts what it carries in the session, on top of what the
  * master's stream says of it; what of that he knows is `told`.  Each second it
  * walks the table, a part in each tick, and reports sessions that carried
- * something.  That is money,
- * so a report is numbered, sent again until the master says that it has it,
- * and taken once.  What he has taken and not streamed yet dies with him, so a
- * new master is told again what the last stream (`said`) did not have; and who
- * becomes master goes on with all that it has in the session.
+ * something.  That is money, so a report is numbered, sent again until the
+ * master says that it has it, and taken once.  What he has taken and not
+ * streamed yet dies with him, so a new master is told again what the last
+ * stream (`said`) did not have; and who becomes master goes on with all that
+ * it has in the session.
  *
  * Owns:     the packets and reports under way; session_local.told, .said.
  * Calls:    cluster_send(); forward_handed_*(), the tables, replica.h.
