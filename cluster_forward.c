@@ -218,7 +218,7 @@ struct report {
 static struct {
 	bool slave;			/* what we were when last looked at */
 	uint32_t master;		/* to whom the reports below go */
-	uint32_t reign;			/* his, in session_local.told_by */
+	uint16_t reign;			/* his, in session_local.told_by */
 	uint32_t number;		/* of the next */
 	unsigned int nreports;
 	struct report *reports;		/* under way */

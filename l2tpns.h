@@ -171,6 +171,7 @@ struct session_local {
 	uint32_t sid;			/* its own, for the timers */
 	uint16_t framed_mtu;		/* from RADIUS; 0: not given */
 	uint16_t seen;			/* replica.c: in which of its walks */
+	uint16_t told_by;		/* `told` is of that master, by number */
 	bool asleep : 1;		/* a copy of what another server has:
 					 * no timer is armed, but `due` of
 					 * limit and interim is kept, or 0 */
@@ -189,7 +190,6 @@ struct session_local {
 	uint32_t prev, next;		/* sids of the tunnel's other sessions */
 	struct usage usage;
 	struct carried told, said;	/* slave: what the master knows of */
-	uint32_t told_by;		/* to which of them; others: said */
 	uint32_t counted;		/* replica.c: counts that it streamed */
 	uint32_t user_bucket;
 	uint32_t prev_user, next_user;	/* sids: chain of equal user hashes */
