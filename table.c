@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define TABLE_ASAN
@@ -191,10 +192,11 @@ fetch_locals(struct slots *t, uint32_t n)
 		last = t->max;
 	if (last <= t->fetched)
 		return;
+	if (n < t->fetched)
+		n = t->fetched;
+	from = (uintptr_t)t->locals + n * t->local_size;
+	from &= ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
 	end = (uintptr_t)t->locals + (last + 1) * t->local_size;
-	from = (end - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
-	if (from < (uintptr_t)t->locals)
-		from = (uintptr_t)t->locals;
 	t->fetched = (uint32_t)last;
 	(void)madvise((void *)from, end - from, MADV_POPULATE_WRITE);
 }

@@ -525,38 +525,47 @@ cpu_nsec(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+/* Of the longest that there were, the longest first. */
+#define LONGEST	10
+
+static void
+rank(uint64_t longest[LONGEST], uint64_t took)
+{
+	for (size_t i = 0; i < LONGEST; i++)
+		if (took > longest[i]) {
+			uint64_t other = longest[i];
+
+			longest[i] = took;
+			took = other;
+		}
+}
+
 /*
- * No tick may take as long as all timers together do, whatever time it is: the
- * tick with which eleven minutes are over comes twice here, and one of the
- * longest is forgiven, as the machine may have been busy.
+ * The tick with which eleven minutes are over, which comes twice here, is no
+ * longer than the others in which timers are dealt out.  One of the longest is
+ * forgiven, as the machine may have been busy.
  */
 static void
 test_no_tick_has_all_of_them(void **state)
 {
 	static struct timer many[MANY];
-	uint64_t all, took, longest = 0, second = 0, ms;
+	uint64_t longest[LONGEST] = { 0 }, took, ms;
 
 	(void)state;
 	memset(many, 0, sizeof(many));
-	for (size_t i = 0; i < MANY; i++)
+	for (size_t i = 0; i < MANY; i++) {
 		many[i].fire = rearm_keepalive;
-	all = cpu_nsec();
-	for (size_t i = 0; i < MANY; i++)
 		timer_arm(&many[i], 1 + random_below(60 * SECOND));
-	all = cpu_nsec() - all;
+	}
 	for (ms = 0; ms < 2 * 655360 + 60 * SECOND; ms += 10) {
 		took = cpu_nsec();
 		timer_fake(10);
-		took = cpu_nsec() - took;
-		if (took > longest) {
-			second = longest;
-			longest = took;
-		} else if (took > second)
-			second = took;
+		rank(longest, cpu_nsec() - took);
 	}
-	print_message("all: %" PRIu64 " us, in one tick: %" PRIu64 " us\n",
-	    all / 1000, second / 1000);
-	assert_true(second < all / 2);
+	print_message("longest: %" PRIu64 ", %" PRIu64 "... %" PRIu64 " us\n",
+	    longest[0] / 1000, longest[1] / 1000,
+	    longest[LONGEST - 1] / 1000);
+	assert_true(longest[1] < 4 * longest[LONGEST - 1]);
 }
 
 int
