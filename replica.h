@@ -69,10 +69,11 @@ uint32_t replica_queued(void);
 
 /*
  * Slave becomes master: everything wakes.  Tunnels go on with their Ns and Nr,
- * queued messages go out again; calls that were being set up end with a CDN;
- * accounting records that no server has confirmed are sent; RADIUS is asked
- * anew.  Long tables are woken a part in each turn, and the tunnel that a
- * message comes for at once (replica_wake()).
+ * queued messages go out again.  Calls that were being set up go on: PPP that
+ * was not through begins anew, so RADIUS is asked again; without an ICCN they
+ * end with a CDN after a while.  Accounting records that no server has
+ * confirmed are sent.  Long tables are woken a part in each turn, and the
+ * tunnel that a message comes for at once (replica_wake()).
  */
 void replica_promote(void);
 bool replica_waking(void);

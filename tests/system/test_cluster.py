@@ -14,6 +14,7 @@ import pytest
 import cluster
 import daemon as daemon_module
 import forge
+import lac
 import plugdir
 from cluster import INET_ADDR, TIMEOUT, VIP, assert_exact
 from net import wait_for
@@ -248,6 +249,110 @@ def test_a_member_joins(story):
     print("joined in %.2f s" % (time.monotonic() - begin))
     wait_for("all sessions on it", 5,
              lambda: len(bed.member[1].count("session")) == SESSIONS + 20)
+
+
+class Subscriber(lac.Call):
+    """Begins anew when the server does (RFC 1661 4.3)."""
+
+    def lcp(self, code, identifier, data):
+        if code == lac.CONFREQ and all(self.lcp_up):
+            self.lcp_up, self.ipcp_up = [False, False], [False, False]
+            self.authenticated = None
+            self.configure(lac.LCP, self.lcp_options())
+        super().lcp(code, identifier, data)
+
+
+class Setup(lac.Lac):
+    """Comes online step by step; between two steps a server may die."""
+
+    STEPS = 8
+
+    def __init__(self, space, n):
+        super().__init__(space, "half-%d" % n, lns=VIP,
+                         address="10.98.200.%d" % n)
+        self.at = 0
+        self.again = 0
+        self.one = Subscriber(self, n + 1)
+        self.one.user, self.one.password = self.name, "password"
+        self.calls[n + 1] = self.one
+
+    def repeat(self, protocol, options):
+        """A Configure-Request, and the same after 3 s."""
+        if time.monotonic() > self.again:
+            self.again = time.monotonic() + 3
+            self.one.configure(protocol, options)
+
+    def move(self):
+        """The next step, if it can be."""
+        one = self.one
+        assert not self.closed and not one.closed, (self.name, one.closed)
+        if self.at == 0:
+            self.send_control(lac.SCCRQ, lac.avp(lac.A_VERSION, b"\1\0") +
+                              lac.avp(lac.A_HOST, self.name) +
+                              lac.avp(lac.A_FRAMING, b"\0\0\0\3") +
+                              lac.avp(lac.A_TUNNEL, self.tunnel))
+        elif self.at == 1 and self.seen(lac.SCCRP):
+            self.send_control(lac.SCCCN)
+        elif self.at == 2:
+            self.send_control(lac.ICRQ, lac.avp(lac.A_SESSION, one.session) +
+                              lac.avp(lac.A_SERIAL, bytes(4)))
+        elif self.at == 3 and one.peer_session:
+            self.send_control(lac.ICCN, lac.avp(lac.A_SPEED, bytes(4)) +
+                              lac.avp(lac.A_FRAMETYPE, b"\0\0\0\1"),
+                              one.peer_session)
+        elif self.at >= 4 and not all(one.lcp_up):
+            self.repeat(lac.LCP, one.lcp_options())
+            self.at = 5
+            return
+        elif self.at == 5:
+            self.again = 0
+        elif self.at == 6 and one.authenticated:
+            self.repeat(lac.IPCP, one.wanted)
+        elif self.at == 7 and all(one.ipcp_up):
+            pass
+        else:
+            if self.at == 7 and one.authenticated:
+                self.repeat(lac.IPCP, one.wanted)
+            return
+        self.at += 1
+
+    def move_to(self, step, seconds=10):
+        end = time.monotonic() + seconds
+        while self.at < step:
+            self.move()
+            if self.at < step:
+                self.pump(0.01)
+            assert time.monotonic() < end, (self.name, self.at, step)
+
+
+def test_calls_half_way(story):
+    """Whatever was going on when the master died goes on, once."""
+    bed = story.bed
+    master = bed.wait_whole(5)
+    others = len(master.count("session"))
+    half = [Setup(bed.net.lac, n) for n in range(1, Setup.STEPS + 1)]
+    for step, one in enumerate(half, 1):
+        one.move_to(step)
+    master.kill()
+    bed.wait_master(TIMEOUT + 3)
+    begin = time.monotonic()
+    while any(one.at < Setup.STEPS for one in half):
+        for one in half:
+            one.pump(0)
+            one.move()
+        assert time.monotonic() < begin + 15, [
+            (one.name, one.at) for one in half]
+    print("all up after %.2f s" % (time.monotonic() - begin))
+    assert len({one.one.address for one in half}) == len(half)
+    for one in half:
+        one.stop()
+        one.close()
+    story.more += len(half)
+    bed.start(master.n)
+    bed.wait_whole(10)
+    for m in bed.up():
+        wait_for("nobody else on member %d" % m.n, 5,
+                 lambda: len(m.count("session")) == others)
 
 
 def test_partition(story):
