@@ -585,6 +585,32 @@ def test_old_router(daemon, speaker):
     assert bytes.fromhex("400204 0201fc00") in told     # two octets
 
 
+def test_in_pieces(daemon, speaker, desk):
+    """One octet in a segment, hundreds of messages in the next."""
+    daemon(config=KEYS)
+    t = desk()
+    speaker.accept()
+    speaker.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    assert speaker.hear()[0] == OPEN
+    # Long parameters (RFC 9072): a capability that nobody knows, 300 octets.
+    unknown = b"\x99\xc6" + bytes(198) + b"\x98\x62" + bytes(98)
+    octets = message(OPEN, struct.pack(
+        ">BHH4s", 4, ROUTER_AS, 90, socket.inet_aton(INET_ADDR)) +
+        b"\xff\xff\1\x2f\2\1\x2c" + unknown) + message(KEEPALIVE)
+    for i in range(len(octets)):
+        speaker.say(octets[i:i + 1])
+        time.sleep(0.0005)
+    assert speaker.hear_kind(UPDATE)
+    keepalive = message(KEEPALIVE)
+    speaker.say(keepalive[:18])
+    time.sleep(0.1)
+    speaker.say(keepalive[18:] + 500 * keepalive + message(REFRESH,
+                                                           b"\0\1\0\1"))
+    assert speaker.hear_kind(UPDATE)
+    assert t.peer()["state"] == "Established"
+    assert t.peer()["messages_in"] == 2 + 501 + 1
+
+
 def test_refresh_and_silence(daemon, speaker, desk):
     daemon(config={**KEYS, "bgp_hold_time": 3})
     established(speaker, parameters=b"\2\2\2\0")
