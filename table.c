@@ -75,14 +75,19 @@ reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* As a wish; where the kernel has none to give, small pages do as well. */
+/*
+ * As a wish; where the kernel has none to give, small pages do as well.  The
+ * first ones are touched now: the first session would touch both in one turn.
+ */
 static void
 want_huge_pages(struct slots *t)
 {
-	size_t n = (size_t)t->max + 1;
+	size_t n = (size_t)t->max + 1, page = (size_t)sysconf(_SC_PAGESIZE);
 
 	(void)madvise(t->facts, n * t->fact_size, MADV_HUGEPAGE);
 	(void)madvise(t->locals, n * t->local_size, MADV_HUGEPAGE);
+	(void)madvise(t->facts, page, MADV_POPULATE_WRITE);
+	(void)madvise(t->locals, page, MADV_POPULATE_WRITE);
 	t->huge = true;
 }
 
