@@ -35,6 +35,7 @@
 #define TITLE		"l2tpns: resolve"
 #define ANSWER_MAX	256
 #define PATIENCE	30	/* s */
+#define CANCEL_MS	20	/* a killed process needs one or two */
 
 struct resolve {
 	struct loop_child child;
@@ -87,6 +88,13 @@ resolve_child(int argc, char *const argv[], int *status)
 
 /* --- in the daemon ------------------------------------------------------ */
 
+static void
+forget(struct resolve *r)
+{
+	close(r->answer);
+	free(r);
+}
+
 /* What the process left is text that anybody may have chosen. */
 static void
 child_done(struct loop_child *c, int status)
@@ -98,7 +106,6 @@ child_done(struct loop_child *c, int status)
 	uint32_t addr;
 
 	answer[n > 0 ? n : 0] = '\0';
-	close(r->answer);
 	if (r->done == NULL)
 		;
 	else if (answer[0] == '=' && config_ipv4(answer + 1, &addr))
@@ -109,7 +116,7 @@ child_done(struct loop_child *c, int status)
 		r->done(r->arg, 0, WIFSIGNALED(status) &&
 		    WTERMSIG(status) == SIGALRM ? "no name server answers" :
 		    "the process that asks failed");
-	free(r);
+	forget(r);
 }
 
 struct resolve *
@@ -139,5 +146,11 @@ resolve_start(const char *name, void (*done)(void *arg, uint32_t addr,
 void
 resolve_cancel(struct resolve *r)
 {
+	int status;
+
 	r->done = NULL;
+	/* A server that is not root may not: then it ends when it likes. */
+	if (kill(r->child.pid, SIGKILL) == 0 &&
+	    loop_wait(&r->child, CANCEL_MS, &status))
+		forget(r);
 }

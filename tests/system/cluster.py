@@ -65,6 +65,9 @@ class ClusterNet(net.Net):
             self.remove()
             raise
 
+    def make(self, word):
+        return super().make("cluster_" + word)  # beside the other Net
+
     def pair(self, space, name, peer_name):
         """A wire between a namespace and the router."""
         sh("ip", "link", "add", name, "netns", space.name, "type", "veth",

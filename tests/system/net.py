@@ -227,10 +227,8 @@ class Net:
 
     def make(self, word):
         name = "%s%d-%s" % (PREFIX, os.getpid(), word)
-        space = Namespace.__new__(Namespace)
-        space.name = name
+        space = Namespace(name)
         self.names.append(space)
-        Namespace.__init__(space, name)
         # Nobody here speaks IPv6, and silence makes captures readable.
         space.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
         space.sysctl("net.ipv6.conf.default.disable_ipv6", 1)

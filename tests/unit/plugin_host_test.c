@@ -67,14 +67,15 @@ make_tunnel(void)
 static struct session *
 make_session(uint32_t sid, const char *user)
 {
-	struct session s = { .sid = sid, .tid = 1,
-	    .local_id = (uint16_t)(100 + sid), .peer_id = (uint16_t)(sid + 1),
-	    .flags = SF_OPEN, .ip = 0x0a320000 + sid, .opened = 2000,
-	    .auth_protocol = PPP_PAP, .tx_speed = 64000, .interim = 600 };
+	static struct session s;	/* aligned, as a slot is */
 	struct session_carry carry = { .ppp = { .magic = 1,
 	    .our_mru = 1500, .peer_mru = 1500, .auth_protocol = PPP_PAP } };
 	struct session *made;
 
+	s = (struct session){ .sid = sid, .tid = 1,
+	    .local_id = (uint16_t)(100 + sid), .peer_id = (uint16_t)(sid + 1),
+	    .flags = SF_OPEN, .ip = 0x0a320000 + sid, .opened = 2000,
+	    .auth_protocol = PPP_PAP, .tx_speed = 64000, .interim = 600 };
 	snprintf(s.user, sizeof(s.user), "%s", user);
 	snprintf(s.acct_id, sizeof(s.acct_id), "%08X", sid);
 	made = session_resume(&s, &carry, 0);

@@ -1262,7 +1262,8 @@ test_conflicts(void **state)
 {
 	static struct state_session ss;
 	struct session_carry carry;
-	struct session *s, copy;
+	static struct session copy;	/* aligned, as a slot is */
+	struct session *s;
 
 	(void)state;
 	make_tunnel(1, 0);
