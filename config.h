@@ -203,11 +203,12 @@ struct config_plugin { char name[65]; };
 /*
  * Reads a startup-config into *c on top of what it holds.  Each line is
  * blank, a comment (# or !), `set KEY VALUE` with the value bare or quoted
- * by " or ', `load plugin NAME`, or one of `router bgp` and what follows it.  A bad line is reported and skipped; the
- * rest is still read.  Lines over 8 KiB are faults.  Returns the number of
- * faults, or -1 with one fault reported and nothing changed when the file
- * cannot be read (not a regular file, over 4 MiB, no permission).  Sets
- * *nplugins, 0 first; plugins has room for CONFIG_PLUGINS, or is NULL.
+ * by " or ', `load plugin NAME`, or one of `router bgp` and what follows it.
+ * A bad line is reported and skipped; the rest is still read.  Lines over 8 KiB
+ * are faults.  Returns the number of faults, or -1 with one fault reported and
+ * nothing changed when the file cannot be read (not a regular file, over 4 MiB,
+ * no permission).  Sets *nplugins, 0 first; plugins has room for
+ * CONFIG_PLUGINS, or is NULL.
  */
 int config_load(struct config *, const char *path, struct config_plugin *,
     size_t *nplugins, config_fault_fn *, void *arg);

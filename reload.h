@@ -58,8 +58,9 @@ bool config_router_live(int n, char *const *words, char *msg, size_t size);
 /*
  * The running configuration as lines that can be pasted or loaded, line
  * number i from 0: "# Current configuration:", set lines, `router bgp` and its
- * neighbours if there are any, "# Plugins", load plugin lines, "# end".  False past the end.  Secrets come masked unless
- * `secrets`.  No line needs more than CONFIG_LINE bytes.
+ * neighbours if there are any, "# Plugins", load plugin lines, "# end".  False
+ * past the end.  Secrets come masked unless `secrets`.  No line needs more than
+ * CONFIG_LINE bytes.
  */
 bool config_line(size_t i, bool secrets, char *dst, size_t size);
 
