@@ -27,7 +27,8 @@ def values(row):
     """A value that is not the default, as typed and as shown; and bad ones."""
     name, kind, low, high, longest, default, _ = row.groups()
     text = '"/tmp/it\'s there"' if re.search("_(file|dir)$", name) else \
-        '"x1"' if longest or name == "hostname" else '"it\'s so"'
+        '"x1"' if longest or re.match("hostname|bgp_peer", name) else \
+        '"it\'s so"'
     garbage = ["nonsense", "1.2.3", '""', "99999999999999999999", "-"]
     if kind == "int":
         value = low if default == high else high
