@@ -484,6 +484,16 @@ start_turn(void)
 	}
 }
 
+/* One that has been up may just be renegotiating, on a link that reorders. */
+static bool
+any_renegotiates(void)
+{
+	for (uint32_t i = 0; i < L.o.sessions; i++)
+		if (L.session[i].was_up && L.session[i].state != S_UP)
+			return true;
+	return false;
+}
+
 static void
 run_sessions(void)
 {
@@ -496,7 +506,7 @@ run_sessions(void)
 		}
 		return;
 	}
-	if (settled < L.o.sessions)
+	if (settled < L.o.sessions || (L.o.addresses && any_renegotiates()))
 		return;
 	L.all_up_at = L.now;
 	report_addresses();	/* whoever waits for "all up" reads it then */
