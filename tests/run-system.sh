@@ -1,8 +1,8 @@
 #!/bin/sh
 # run-system.sh BUILD [PYTEST ARGUMENT...] - tests with the real daemon of
 # BUILD and real peers, in network namespaces.  Test files that are not there
-# are left out.  With AGAIN=1, for tests that measure, those that failed get a
-# second try, which the output shows: others may have been at work meanwhile.
+# are left out.  With AGAIN=1, up to three that failed get a second try, which
+# the output shows: others may have been at work on the machine meanwhile.
 
 . "$(dirname "$0")/tally.sh"
 build=$1
@@ -43,7 +43,7 @@ passed=$(count passed)
 skipped=$(count skipped)
 [ "$passed" -gt 0 ] || failed=$((failed + 1))
 if [ "${AGAIN:-}" = 1 ] && [ "$failed" -gt 0 ] && [ "$failed" -le 3 ]; then
-	echo "== $failed failed: measured once more"
+	echo "== $failed failed: once more"
 	run --lf "$@"
 	if [ "$(count passed)" -ge "$failed" ] &&
 	    [ $(($(count failed) + $(count error))) -eq 0 ]; then
