@@ -715,15 +715,16 @@ ippool_released(uint32_t *at, struct ippool_row *row)
 }
 
 void
-ippool_remember(uint32_t addr, const char *user, uint64_t released)
+ippool_remember(uint32_t addr, const char *user, uint64_t age)
 {
+	uint64_t now = timer_now();
 	struct slot *s;
 
 	if (find_slot(addr) != NULL || !is_listed(&pool.file, addr))
 		return;
 	s = add_slot(addr);
 	if (s != NULL)
-		put_back(s, user, released > 0 ? released : 1);
+		put_back(s, user, age < now ? now - age : 1);
 }
 
 size_t

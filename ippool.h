@@ -89,9 +89,9 @@ bool ippool_released(uint32_t *at, struct ippool_row *);
 
 /*
  * And its other end, called in that order: an address never used so far was
- * this user's until `released` (timer_now() ms).  Others are left alone.
+ * this user's until `age` ms ago.  Others are left alone.
  */
-void ippool_remember(uint32_t addr, const char *user, uint64_t released);
+void ippool_remember(uint32_t addr, const char *user, uint64_t age);
 
 /*
  * The routes that the pool needs: each CIDR line, each single address /32,

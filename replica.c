@@ -270,10 +270,9 @@ stream_session(const struct session *s)
 static void
 stream_address(const struct ippool_row *row)
 {
-	struct state_address a = { .addr = row->addr,
-	    .age = timer_now() - row->released };
+	struct state_address a;
 
-	snprintf(a.user, sizeof(a.user), "%s", row->last_user);
+	state_address_of(&a, row, timer_now());
 	stream_state(CLUSTER_ADDRESS, STATE_ADDRESS, &a);
 }
 
@@ -282,13 +281,7 @@ stream_acct(const struct acct_carry *c)
 {
 	static struct state_acct a;
 
-	a.number = c->number;
-	a.kind = c->kind;
-	a.sid = c->sid;
-	a.age = c->age;
-	a.len = (uint16_t)c->len;
-	snprintf(a.id, sizeof(a.id), "%s", c->id);
-	memcpy(a.attrs, c->attrs, c->len);
+	state_acct_of(&a, c);
 	stream_state(CLUSTER_ACCT, STATE_ACCT, &a);
 }
 
@@ -716,7 +709,6 @@ take_tunnel_gone(struct rd *r)
 	return true;
 }
 
-
 static bool
 take_session(const struct state_record *rec)
 {
@@ -766,8 +758,7 @@ take_address(const struct state_record *rec)
 
 	if (!state_get(rec, &a))
 		return false;
-	ippool_remember(a.addr, a.user,
-	    a.age < timer_now() ? timer_now() - a.age : 1);
+	ippool_remember(a.addr, a.user, a.age);
 	return true;
 }
 
@@ -779,8 +770,7 @@ take_acct(const struct state_record *rec)
 
 	if (!state_get(rec, &a))
 		return false;
-	c = (struct acct_carry){ .kind = a.kind, .sid = a.sid, .age = a.age,
-	    .number = a.number, .id = a.id, .attrs = a.attrs, .len = a.len };
+	c = state_acct_carry(&a);
 	return acct_mirror(&c, copy.walk);
 }
 

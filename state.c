@@ -181,9 +181,7 @@ save_addresses(struct out *o)
 	uint32_t at = 0;
 
 	while (ippool_released(&at, &row)) {
-		a.addr = row.addr;
-		a.age = timer_now() - row.released;
-		snprintf(a.user, sizeof(a.user), "%s", row.last_user);
+		state_address_of(&a, &row, timer_now());
 		out_record(o, STATE_ADDRESS, &a);
 		o->n.addresses++;
 	}
@@ -195,12 +193,8 @@ save_record(const struct acct_carry *c, void *arg)
 	static struct state_acct a;
 	struct out *o = arg;
 
-	a.kind = c->kind;
-	a.sid = c->sid;
-	a.age = c->age;
-	a.len = (uint16_t)c->len;
-	snprintf(a.id, sizeof(a.id), "%s", c->id);
-	memcpy(a.attrs, c->attrs, c->len);
+	state_acct_of(&a, c);
+	a.number = 0;			/* the next process counts anew */
 	out_record(o, STATE_ACCT, &a);
 	o->n.records++;
 	return true;
@@ -531,21 +525,10 @@ survey_free(struct survey *v)
 static bool
 build_acct(const struct state_acct *a, uint64_t passed)
 {
-	struct acct_carry c = {
-		.kind = a->kind, .sid = a->sid, .age = a->age + passed,
-		.id = a->id, .attrs = a->attrs, .len = a->len
-	};
+	struct acct_carry c = state_acct_carry(a);
 
+	c.age += passed;
 	return acct_resume(&c);
-}
-
-static void
-build_address(const struct state_address *a, uint64_t passed)
-{
-	uint64_t age = a->age + passed;
-
-	ippool_remember(a->addr, a->user,
-	    age < timer_now() ? timer_now() - age : 1);
 }
 
 static bool
@@ -574,7 +557,8 @@ build_record(const struct state_record *rec, struct tunnel **last,
 	case STATE_SESSION:
 		return build_session(&decoded.session, passed);
 	case STATE_ADDRESS:
-		build_address(&decoded.address, passed);
+		ippool_remember(decoded.address.addr, decoded.address.user,
+		    decoded.address.age + passed);
 		return true;
 	case STATE_ACCT:
 		return build_acct(&decoded.acct, passed);

@@ -14,6 +14,9 @@
  */
 #include "state_wire.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "l2tp_avp.h"
 #include "ppp_proto.h"
 
@@ -197,6 +200,37 @@ greatest(const struct field *f)
 	if (f->max != 0)
 		return f->max;
 	return f->size < 8 ? (UINT64_C(1) << 8 * f->size) - 1 : UINT64_MAX;
+}
+
+/* --- records of what others hold ---------------------------------------- */
+
+void
+state_address_of(struct state_address *a, const struct ippool_row *row,
+    uint64_t now)
+{
+	a->addr = row->addr;
+	a->age = now - row->released;
+	snprintf(a->user, sizeof(a->user), "%s", row->last_user);
+}
+
+void
+state_acct_of(struct state_acct *a, const struct acct_carry *c)
+{
+	a->number = c->number;
+	a->kind = c->kind;
+	a->sid = c->sid;
+	a->age = c->age;
+	a->len = (uint16_t)c->len;
+	snprintf(a->id, sizeof(a->id), "%s", c->id);
+	memcpy(a->attrs, c->attrs, c->len);
+}
+
+struct acct_carry
+state_acct_carry(const struct state_acct *a)
+{
+	return (struct acct_carry){ .kind = a->kind, .sid = a->sid,
+	    .age = a->age, .number = a->number, .id = a->id,
+	    .attrs = a->attrs, .len = a->len };
 }
 
 /* --- writing ------------------------------------------------------------ */

@@ -16,6 +16,7 @@
 #define STATE_WIRE_H
 
 #include "accounting.h"
+#include "ippool.h"
 #include "l2tpns.h"
 #include "radius.h"
 #include "session.h"
@@ -69,6 +70,13 @@ struct state_acct {
 	uint16_t len;
 	uint8_t attrs[RADIUS_RECORD_MAX];
 };
+
+/* What another process is told of these two; timer_now() is `now`. */
+void state_address_of(struct state_address *, const struct ippool_row *,
+    uint64_t now);
+void state_acct_of(struct state_acct *, const struct acct_carry *);
+/* And back; it points into the record. */
+struct acct_carry state_acct_carry(const struct state_acct *);
 
 /* How many records of each type there were. */
 struct state_end {

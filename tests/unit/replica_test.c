@@ -367,7 +367,8 @@ fill(uint32_t tunnels, uint32_t sessions)
 		make_acct(id, (uint8_t)(i % 3));
 	}
 	for (uint32_t i = 1; i < 50; i++)
-		ippool_remember(0x0a010000 + i, "somebody", 1000 + i);
+		ippool_remember(0x0a010000 + i, "somebody",
+		    timer_now() - 1000 - i);
 }
 
 /* --- pictures --------------------------------------------------------------- */
