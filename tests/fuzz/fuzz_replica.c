@@ -11,26 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "accounting.h"
-#include "forward.h"
-#include "fuzz.h"
-#include "ippool.h"
+#include "fuzz_tables.h"
 #include "l2tp_avp.h"
 #include "replica.h"
-#include "session.h"
-#include "table.h"
-#include "throttle.h"
-#include "tunnel.h"
-
-#define SESSIONS	16
-#define TUNNELS		4
 
 enum step { STEP_TIME = 64, STEP_PROMOTE, STEP_DEMOTE, STEP_LOST,
 	STEP_CONTROL, STEP_END, STEP_THROTTLE };
-
-struct l2tpns lns;
-
-static const char pool[] = "10.1.0.0/28\n10.0.0.1\n10.0.0.2\n10.0.0.3\n";
 
 static bool
 to_lac(const struct peer *p, const void *buf, size_t len)
@@ -42,63 +28,19 @@ to_lac(const struct peer *p, const void *buf, size_t len)
 }
 
 static void
-once(void)
-{
-	if (!fuzz_first())
-		return;
-	config_defaults(&lns.config);
-	lns.config.max_sessions = SESSIONS;
-	lns.config.max_tunnels = TUNNELS;
-	strcpy(lns.hostname, "lns");
-	forward_lac_write = to_lac;
-}
-
-static void
 begin(void)
 {
-	char text[sizeof(pool)];	/* it is cut in place */
-
-	memcpy(text, pool, sizeof(text));
-	timers_init();
-	timer_fake(1000);
 	lns.master = false;
-	lns.lpm = lpm_new();
-	check(lns.lpm != NULL && table_init(SESSIONS, TUNNELS));
-	session_init();
-	ppp_init();
-	tunnel_init();
+	tables_begin();
 	replica_init();
-	check(ippool_parse("pool", text, sizeof(text) - 1, 0, no_fault,
-	    NULL) == 0);
-}
-
-static void
-reap(void)
-{
-	session_reap();
-	tunnel_reap();
 }
 
 static void
 end(void)
 {
-	struct session *s;
-	struct tunnel *t;
-
-	reap();
+	tables_reap();
 	replica_exit();
-	while ((s = session_next(0)) != NULL)
-		session_forget(s);
-	while ((t = tunnel_next(0)) != NULL)
-		tunnel_forget(t);
-	acct_hold(false);
-	acct_forget();
-	check(lpm_count(lns.lpm) == 0 && ippool_used() == 0);
-	check(tunnels_established() == 0 && throttle_sessions() == 0);
-	forward_flush();
-	ippool_clear();
-	table_free();
-	lpm_free(lns.lpm);
+	tables_end();
 }
 
 /* --- the books -------------------------------------------------------------- */
@@ -247,7 +189,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct rd r = rd_init(data, size), body;
 	uint8_t type;
 
-	once();
+	tables_once(to_lac);
 	begin();
 	while (rd_left(&r) >= 3) {
 		type = rd_u8(&r);
@@ -258,7 +200,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			record(type, body.p, rd_left(&body));
 		else
 			step(type, body.p, rd_left(&body));
-		reap();
+		tables_reap();
 		check_books();
 	}
 	end();

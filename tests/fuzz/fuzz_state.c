@@ -10,21 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "accounting.h"
-#include "forward.h"
-#include "fuzz.h"
-#include "ippool.h"
-#include "session.h"
+#include "fuzz_tables.h"
 #include "state.h"
-#include "table.h"
-#include "tunnel.h"
-
-#define SESSIONS	16
-#define TUNNELS		4
-
-struct l2tpns lns;
-
-static const char pool[] = "10.1.0.0/28\n10.0.0.1\n10.0.0.2\n10.0.0.3\n";
 
 static bool
 to_lac(const struct peer *p, const void *buf, size_t len)
@@ -32,55 +19,6 @@ to_lac(const struct peer *p, const void *buf, size_t len)
 	(void)p;
 	(void)buf;
 	return len >= 8;
-}
-
-static void
-once(void)
-{
-	if (!fuzz_first())
-		return;
-	config_defaults(&lns.config);
-	lns.config.max_sessions = SESSIONS;
-	lns.config.max_tunnels = TUNNELS;
-	strcpy(lns.hostname, "lns");
-	forward_lac_write = to_lac;
-}
-
-static void
-begin(void)
-{
-	char text[sizeof(pool)];	/* it is cut in place */
-
-	memcpy(text, pool, sizeof(text));
-	timers_init();
-	timer_fake(1000);
-	lns.lpm = lpm_new();
-	check(lns.lpm != NULL && table_init(SESSIONS, TUNNELS));
-	session_init();
-	tunnel_init();
-	check(ippool_parse("pool", text, sizeof(text) - 1, 0, no_fault,
-	    NULL) == 0);
-}
-
-static void
-end(void)
-{
-	struct session *s;
-	struct tunnel *t;
-
-	session_reap();
-	tunnel_reap();
-	while ((s = session_next(0)) != NULL)
-		session_forget(s);
-	while ((t = tunnel_next(0)) != NULL)
-		tunnel_forget(t);
-	acct_forget();
-	check(lpm_count(lns.lpm) == 0 && ippool_used() == 0);
-	check(tunnels_established() == 0);
-	forward_flush();
-	ippool_clear();
-	table_free();
-	lpm_free(lns.lpm);
 }
 
 static void
@@ -119,20 +57,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char msg[256];
 
-	once();
-	begin();
+	tables_once(to_lac);
+	tables_begin();
 	/* The hour of the seeds; it may be any. */
 	if (state_load(data, len, 1800000000, 60, msg, sizeof(msg))) {
 		check_books();
 		timer_fake(30000);
-		session_reap();
-		tunnel_reap();
+		tables_reap();
 		check_books();
 	} else {
 		check(table_sessions() == 0 && table_tunnels() == 0);
 		/* Records of a file that is true, but too old or so, stay. */
 		acct_forget();
 	}
-	end();
+	tables_end();
 	return 0;
 }
