@@ -225,29 +225,6 @@ tunnel_dropped(const struct tunnel *t)
 	return t->state == T_CLOSING || tunnel_local(t)->stop_at != 0;
 }
 
-static void
-tunnel_free(struct tunnel *t)
-{
-	struct tunnel_local *l = tunnel_local(t);
-
-	if (l->dying)
-		return;
-	COUNT(call_tunnelkill);
-	l->dying = true;
-	if (t->state == T_ESTABLISHED)
-		established--;
-	list_del(t);
-	timer_disarm(&l->hello);
-	timer_disarm(&l->life);
-	timer_disarm(&l->drain);
-	unlink_ids(t);
-	/* Of a flood of half-open ones nobody need hear that it is over. */
-	if (l->told)
-		replica_tunnel_gone(t);
-	l->next_same = reap_first;
-	reap_first = t->tid;
-}
-
 void
 tunnel_reap(void)
 {
@@ -314,6 +291,34 @@ drop_sessions(struct tunnel *t, enum terminate_cause cause, uint16_t result,
     const char *reason, bool each)
 {
 	drop_some(t, cause, result, reason, each, UINT32_MAX);
+}
+
+static void
+tunnel_free(struct tunnel *t)
+{
+	struct tunnel_local *l = tunnel_local(t);
+
+	if (l->dying)
+		return;
+	COUNT(call_tunnelkill);
+	/*
+	 * As a rule none is left; but a half-open one that is a copy may have
+	 * been told of calls that cannot be.
+	 */
+	drop_sessions(t, CAUSE_LOST_SERVICE, 0, "its tunnel is gone", false);
+	l->dying = true;
+	if (t->state == T_ESTABLISHED)
+		established--;
+	list_del(t);
+	timer_disarm(&l->hello);
+	timer_disarm(&l->life);
+	timer_disarm(&l->drain);
+	unlink_ids(t);
+	/* Of a flood of half-open ones nobody need hear that it is over. */
+	if (l->told)
+		replica_tunnel_gone(t);
+	l->next_same = reap_first;
+	reap_first = t->tid;
 }
 
 /*
