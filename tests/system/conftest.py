@@ -19,6 +19,7 @@ import daemon as daemon_module
 import freeradius
 import guest as guest_module
 import net as net_module
+from lac import Lac
 
 
 RUNS = os.path.join(tempfile.gettempdir(), "l2tpns-tests")
@@ -92,6 +93,21 @@ def daemon(net, tmp_path):
             stack.callback(one.finish)
             return one
         yield start
+
+
+@pytest.fixture
+def carrier(net):
+    """A function that makes carriers with a tunnel, closed at the end."""
+    made = []
+
+    def make():
+        made.append(Lac(net.lac))
+        made[-1].connect()
+        return made[-1]
+    yield make
+    for lac in made:
+        lac.stop()
+        lac.close()
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ import daemon as daemon_module
 import freeradius
 from bird import (KEEPALIVE, NOTIFICATION, OPEN, REFRESH, UPDATE, Bird, Frr,
                   Speaker, message, open_message)
-from lac import Lac
 from net import (INET_ADDR, INET_ADDR2, LNS_ADDR, LNS_INET_ADDR, POOL,
                  wait_for)
 from terminal import Terminal
@@ -55,20 +54,6 @@ def speaker(net):
     one = Speaker(net.inet, INET_ADDR)
     yield one
     one.close()
-
-
-@pytest.fixture
-def carrier(net):
-    made = []
-
-    def make():
-        made.append(Lac(net.lac))
-        made[-1].connect()
-        return made[-1]
-    yield make
-    for lac in made:
-        lac.stop()
-        lac.close()
 
 
 class Desk(Terminal):

@@ -13,7 +13,6 @@ import pytest
 import daemon as daemon_module
 import freeradius
 import sandbox
-from lac import Lac
 from net import INET_ADDR, wait_for
 from terminal import Terminal
 
@@ -25,21 +24,6 @@ USER = daemon_module.USER
 
 needs_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-
-
-@pytest.fixture
-def carrier(net):
-    """A carrier with a tunnel, closed at the end."""
-    made = []
-
-    def make():
-        made.append(Lac(net.lac))
-        made[-1].connect()
-        return made[-1]
-    yield make
-    for lac in made:
-        lac.stop()
-        lac.close()
 
 
 def status(pid):
